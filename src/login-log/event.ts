@@ -1,0 +1,40 @@
+/** What the login log keeps of one login. No secret is in it, and the name is already cleaned for printing. */
+import type { LoginRequest } from '../login/request.ts'
+import type { Outcome } from '../login/outcome.ts'
+
+export interface LoginLog {
+  /** Records one finished login. Never awaited, never throws. */
+  record(request: LoginRequest, outcome: Outcome): void
+}
+
+/** One merged line of our own log: a key with its first and last time and how often it came. */
+export interface LoginLogEntry {
+  /** '' for names that have no mailbox: unknown names are kept under their network only. */
+  readonly mailbox: string
+  readonly network: string
+  readonly service: string
+  readonly credential: string
+  readonly verdict: string
+  readonly why: string
+  /** Start of the hour, milliseconds since the epoch. */
+  readonly hourMs: number
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly count: number
+}
+
+/** One row of mailcow's sasl_log: the last good login by (service, ip, mailbox). */
+export interface SaslLogEntry {
+  readonly service: string
+  readonly appPasswordId: number
+  readonly mailbox: string
+  readonly remoteIp: string
+  readonly atMs: number
+}
+
+/** The store as the login log needs it. Throws MailpassdError store_*; the log keeps what was not written. */
+export interface LoginLogWriter {
+  writeSaslLog(entries: readonly SaslLogEntry[]): Promise<void>
+  writeLogins(entries: readonly LoginLogEntry[]): Promise<void>
+  deleteLoginsBefore(atMs: number): Promise<number>
+}

@@ -1,0 +1,35 @@
+/** A mailbox template: the fields that mailcow keeps as JSON in `templates.attributes`, parsed. */
+import type { FlaggedService } from '../login/service.ts'
+
+/** Columns of user_acl with the value a new row has by default (facts: mailcow schema). */
+export const USER_ACL = {
+  spam_alias: 1,
+  tls_policy: 1,
+  spam_score: 1,
+  spam_policy: 1,
+  delimiter_action: 1,
+  syncjobs: 0,
+  eas_reset: 1,
+  sogo_profile_reset: 0,
+  pushover: 1,
+  quarantine: 1,
+  quarantine_attachments: 1,
+  quarantine_notification: 1,
+  quarantine_category: 1,
+  app_passwds: 1,
+  pw_reset: 1,
+} as const
+export type UserAclColumn = keyof typeof USER_ACL
+
+export interface MailboxTemplate {
+  readonly name: string
+  /** The column's text as stored: attribute_hash is made of it. */
+  readonly raw: string
+  readonly quotaBytes: number
+  readonly active: 0 | 1 | 2
+  readonly tags: readonly string[]
+  readonly services: Readonly<Record<FlaggedService, boolean>>
+  readonly acl: Readonly<Record<UserAclColumn, boolean>>
+  /** Remaining mailbox attributes, as the strings mailcow writes ("0", "1", "hourly"). */
+  readonly attributes: Readonly<Record<string, string>>
+}

@@ -1,0 +1,52 @@
+/**
+ * A secret is bytes that print as `[secret]`. Passwords stay bytes from the wire to the hash: a string
+ * could be kept alive by V8 (slices pin their parent) and would not survive bytes that are not UTF-8.
+ */
+import { inspect } from 'node:util'
+
+export class Secret {
+  readonly #bytes: Buffer
+
+  private constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  /** Takes a copy of `bytes`, so that the caller's buffer (a line, a body) is not pinned by the secret. */
+  static copyOf(bytes: Uint8Array): Secret {
+    // allocUnsafeSlow: not a slice of the shared pool, whose neighbours would live as long as the secret.
+    const own = Buffer.allocUnsafeSlow(bytes.length)
+    own.set(bytes)
+    return new Secret(own)
+  }
+
+  /** The secret of a text, as UTF-8. */
+  static fromText(text: string): Secret {
+    return Secret.copyOf(Buffer.from(text, 'utf8'))
+  }
+
+  /** The bytes themselves. Do not keep them, do not turn them into a cached string. */
+  reveal(): Buffer {
+    return this.#bytes
+  }
+
+  get byteLength(): number {
+    return this.#bytes.length
+  }
+
+  /** Overwrites the bytes. The secret is empty of meaning afterwards. */
+  wipe(): void {
+    this.#bytes.fill(0)
+  }
+
+  toString(): string {
+    return '[secret]'
+  }
+
+  toJSON(): string {
+    return '[secret]'
+  }
+
+  [inspect.custom](): string {
+    return '[secret]'
+  }
+}
