@@ -2,7 +2,7 @@
  * The configuration file, section by section. One schema gives the types, the defaults, the checks,
  * conf/mailpassd.example.toml and docs/configuration.md. Descriptions are the reference's text.
  */
-import Type, { type Static, type TSchema } from 'typebox'
+import { Type, type Static, type TSchema } from 'typebox'
 
 function section<P extends Record<string, TSchema>>(properties: P, description: string) {
   return Type.Object(properties, { additionalProperties: false, default: {}, description })
