@@ -1,0 +1,67 @@
+/** Puts every secret of the configuration into its place: directory, store, tokens. */
+import type { Config } from './schema.ts'
+import type { Findings } from './check-rules.ts'
+import { exposure, findSecret, type SecretPlaces, type SecretSource } from './secret-source.ts'
+
+/** A key that may be absent: exactOptionalPropertyTypes wants it left out, not undefined. */
+function optional<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
+  const part: { [P in K]?: string } = {}
+  if (value !== undefined) part[key] = value
+  return part
+}
+
+/**
+ * The configuration with its secrets in `directory.client_secret`, `store.password` and `tokens[].secret`.
+ * What cannot be had is a finding; a secret written into a file that others may read is one, too.
+ */
+export async function resolveSecrets(
+  config: Config,
+  file: { readonly path: string; readonly mode: number; readonly gid: number },
+  places: SecretPlaces,
+  findings: Findings,
+): Promise<Config> {
+  const exposed = exposure(file.path, file)
+  const find = async (source: SecretSource): Promise<string | undefined> => {
+    if (source.value !== undefined && exposed !== undefined)
+      findings.problem(source.key, `is written in a file that is open to others: ${exposed}`)
+    const found = await findSecret(source, places)
+    if ('problem' in found) {
+      findings.problem(found.problem.key, found.problem.text)
+      return undefined
+    }
+    return found.secret
+  }
+
+  const { directory, store } = config
+  const clientSecret = await find({
+    key: 'directory.client_secret',
+    value: directory.client_secret,
+    file: directory.client_secret_file,
+    env: directory.client_secret_env,
+    credential: 'client_secret',
+  })
+  const password = await find({
+    key: 'store.password',
+    value: store.password,
+    file: store.password_file,
+    env: store.password_env,
+    credential: 'store_password',
+  })
+  const tokens: Config['tokens'] = []
+  for (const [index, token] of config.tokens.entries()) {
+    const secret = await find({
+      key: `tokens[${index}].secret`,
+      value: token.secret,
+      file: token.secret_file,
+      env: token.secret_env,
+      credential: `token_${token.name}`,
+    })
+    tokens.push({ ...token, ...optional('secret', secret) })
+  }
+  return {
+    ...config,
+    directory: { ...directory, ...optional('client_secret', clientSecret) },
+    store: { ...store, ...optional('password', password) },
+    tokens,
+  }
+}
