@@ -33,6 +33,7 @@ export function parseAddress(name: string): Address | undefined {
   if (at <= 0 || at !== name.lastIndexOf('@')) return undefined
   const local = lowerAscii(name.slice(0, at))
   const domain = parseDomain(name.slice(at + 1))
+  if (local === '.' || local === '..') return undefined
   if (domain === undefined || DANGEROUS.test(local) || !local.isWellFormed()) return undefined
   if (Buffer.byteLength(local) > MAX_LOCAL_BYTES) return undefined
   const full = `${local}@${domain}`

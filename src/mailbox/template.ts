@@ -21,6 +21,25 @@ export const USER_ACL = {
 } as const
 export type UserAclColumn = keyof typeof USER_ACL
 
+/** The same as flags: what a mailbox gets whose row went missing. */
+export const USER_ACL_DEFAULTS: Readonly<Record<UserAclColumn, boolean>> = Object.freeze({
+  spam_alias: true,
+  tls_policy: true,
+  spam_score: true,
+  spam_policy: true,
+  delimiter_action: true,
+  syncjobs: false,
+  eas_reset: true,
+  sogo_profile_reset: false,
+  pushover: true,
+  quarantine: true,
+  quarantine_attachments: true,
+  quarantine_notification: true,
+  quarantine_category: true,
+  app_passwds: true,
+  pw_reset: true,
+})
+
 export interface MailboxTemplate {
   readonly name: string
   /** The column's text as stored: attribute_hash is made of it. */

@@ -20,7 +20,8 @@ export function networkOf(ip: string | undefined): string {
   if (known !== undefined) return known
   const network = ip.includes(':') ? networkOfV6(ip) : networkOfV4(ip)
   if (remembered.size >= MAX_REMEMBERED) remembered.clear()
-  remembered.set(ip, network)
+  // A copy: an address cut from a line would keep the whole line alive, and a password may stand in it.
+  remembered.set(Buffer.from(ip).toString(), network)
   return network
 }
 

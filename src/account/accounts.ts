@@ -1,0 +1,177 @@
+/**
+ * The memory of accounts. It holds records with their age, never "password ok", and is the only place that decides
+ * how old a record may be (design §3: rules 1, 2, 7's memory of unknown users, 12). `changed` is the only way to
+ * invalidate anything.
+ *
+ *   get ──> stored rows fresh? ──no──> one query for all waiters
+ *             │                          (past half their time: re-read in the background)
+ *             └─> directory needed? ──> record fresh? ──no──> one look-up for all waiters, at most 2 s of waiting
+ */
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../clock.ts'
+import type { SettingsSource } from '../config/settings.ts'
+import type { Address } from '../login/address.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Account, DirectoryPart } from './account.ts'
+import { DirectoryRecord, type DirectorySource, type RecordLimits } from './directory-record.ts'
+import { isHosted, needsDirectory } from './needs-directory.ts'
+import { StoredPart } from './stored-part.ts'
+import type { AccountSource } from './stored.ts'
+
+/** What somebody learned that may make a remembered account wrong. */
+export type AccountEvent =
+  | { readonly kind: 'mailbox'; readonly address: string }
+  | { readonly kind: 'domain' }
+  | { readonly kind: 'directory'; readonly address: string }
+  | { readonly kind: 'everything' }
+
+export interface Accounts {
+  /** The account, at once where all parts are fresh. Rejects with MailpassdError store_*. */
+  get(address: Address): Account | Promise<Account>
+  changed(event: AccountEvent): void
+}
+
+export interface AccountLimits extends RecordLimits {
+  readonly maxAccounts: number
+  readonly storeFreshMs: number
+}
+
+interface Entry {
+  readonly stored: StoredPart
+  readonly record: DirectoryRecord
+  /** The value handed out last; reused while its parts are the same ones. */
+  account: Account | undefined
+}
+
+const NOT_NEEDED: DirectoryPart = Object.freeze({ kind: 'not_needed' })
+
+export class AccountMemory implements Accounts {
+  readonly #source: AccountSource
+  readonly #directory: DirectorySource
+  readonly #settings: SettingsSource
+  readonly #limits: AccountLimits
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #known: LRUCache<string, Entry>
+  /** Names nobody has: kept apart, so that a flood of made-up names cannot push out real accounts. */
+  readonly #strangers: LRUCache<string, Entry>
+
+  constructor(parts: {
+    readonly source: AccountSource
+    readonly directory: DirectorySource
+    readonly settings: SettingsSource
+    readonly limits: AccountLimits
+    readonly clock: Clock
+    readonly logger: Logger
+  }) {
+    this.#source = parts.source
+    this.#directory = parts.directory
+    this.#settings = parts.settings
+    this.#limits = parts.limits
+    this.#clock = parts.clock
+    this.#logger = parts.logger
+    this.#known = new LRUCache({ max: parts.limits.maxAccounts })
+    this.#strangers = new LRUCache({ max: Math.max(1000, Math.floor(parts.limits.maxAccounts / 10)) })
+  }
+
+  get size(): number {
+    return this.#known.size + this.#strangers.size
+  }
+
+  get(address: Address): Account | Promise<Account> {
+    const entry = this.#known.get(address.full) ?? this.#strangers.get(address.full) ?? this.#open(address)
+    const nowMs = this.#clock.monotonicMs()
+    const stored = entry.stored.fresh(nowMs)
+    if (stored === undefined) return this.#load(entry, address)
+    if (!needsDirectory(stored.value, this.#settings())) return this.#account(entry, address, NOT_NEEDED)
+    const part = entry.record.fresh(nowMs)
+    return part === undefined ? this.#load(entry, address) : this.#account(entry, address, part)
+  }
+
+  changed(event: AccountEvent): void {
+    const nowMs = this.#clock.monotonicMs()
+    switch (event.kind) {
+      case 'mailbox':
+        this.#entry(event.address)?.stored.invalidate(nowMs)
+        return
+      case 'directory':
+        this.#entry(event.address)?.record.invalidate(nowMs)
+        return
+      case 'domain':
+        for (const entry of this.#all()) entry.stored.invalidate(nowMs)
+        return
+      case 'everything':
+        for (const entry of this.#all()) {
+          entry.stored.invalidate(nowMs)
+          entry.record.invalidate(nowMs)
+        }
+    }
+  }
+
+  async #load(entry: Entry, address: Address): Promise<Account> {
+    // Concurrent callers share the query and the look-up inside the parts; each waits at most their limits.
+    const stored = await entry.stored.get()
+    if (!needsDirectory(stored.value, this.#settings())) return this.#account(entry, address, NOT_NEEDED)
+    const part = await entry.record.get()
+    this.#settle(entry, address)
+    return this.#account(entry, address, part)
+  }
+
+  #account(entry: Entry, address: Address, directory: DirectoryPart): Account {
+    const stored = entry.stored.latest()
+    if (stored === undefined) throw new Error('an account was asked for before its rows were read')
+    const last = entry.account
+    if (
+      last !== undefined &&
+      last.stored === stored.value &&
+      last.storedAtMs === stored.atMs &&
+      last.directory === directory
+    )
+      return last
+    const account: Account = Object.freeze({
+      address,
+      stored: stored.value,
+      storedAtMs: stored.atMs,
+      directory,
+    })
+    entry.account = account
+    this.#settle(entry, address)
+    return account
+  }
+
+  #open(address: Address): Entry {
+    const parts = { clock: this.#clock, logger: this.#logger, limits: this.#limits }
+    const entry: Entry = {
+      stored: new StoredPart(() => this.#source.loadAccount(address), parts),
+      record: new DirectoryRecord(address.full, this.#directory, parts),
+      account: undefined,
+    }
+    // From the first caller on, so that all that come meanwhile share its query and look-up.
+    this.#strangers.set(address.full, entry)
+    return entry
+  }
+
+  /** Moves an entry to where it belongs now that its parts are known. */
+  #settle(entry: Entry, address: Address): void {
+    const stored = entry.stored.latest()?.value
+    if (stored === undefined) return
+    const isKnown = stored.mailbox !== undefined || entry.record.isPresent
+    if (isKnown) {
+      if (this.#known.peek(address.full) === entry) return
+      this.#strangers.delete(address.full)
+      this.#known.set(address.full, entry)
+    } else if (!isHosted(stored)) {
+      // Nothing about it is worth remembering: one indexed query says the same again.
+      this.#strangers.delete(address.full)
+    }
+  }
+
+  #entry(address: string): Entry | undefined {
+    return this.#known.peek(address) ?? this.#strangers.peek(address)
+  }
+
+  *#all(): Generator<Entry> {
+    yield* this.#known.values()
+    yield* this.#strangers.values()
+  }
+}

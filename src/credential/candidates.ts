@@ -1,0 +1,40 @@
+/** The stored hashes that may open a mailbox, in the order they are tried: app passwords, then the main password. */
+import { ownerOf, type Account } from '../account/account.ts'
+import type { FlaggedService } from '../login/service.ts'
+
+export type Candidate =
+  | {
+      readonly kind: 'app'
+      readonly id: string
+      readonly hash: string
+      readonly services: ReadonlySet<FlaggedService>
+    }
+  /** The main password: Keycloak's hash, or the mailbox's own SQL hash. */
+  | {
+      readonly kind: 'main'
+      readonly id: 'main'
+      readonly hash: string
+      readonly source: 'directory' | 'sql'
+    }
+
+/** The directory keeps several values during a rotation; all are tried (at most 5 by the adapter). */
+export function candidatesOf(account: Account): readonly Candidate[] {
+  const { mailbox, appPasswords } = account.stored
+  const candidates: Candidate[] = appPasswords.map((row) => ({
+    kind: 'app',
+    id: `app:${row.id}`,
+    hash: row.hash,
+    services: row.services,
+  }))
+  if (mailbox?.authsource === 'mailcow') {
+    if (mailbox.hash !== '') candidates.push({ kind: 'main', id: 'main', hash: mailbox.hash, source: 'sql' })
+    return candidates
+  }
+  const owner = ownerOf(account)
+  // A stranger's password is compared too: whether the address has another owner now is told only to who knows it.
+  if (owner.kind === 'user' || owner.kind === 'stranger') {
+    for (const hash of owner.user.hashes)
+      candidates.push({ kind: 'main', id: 'main', hash, source: 'directory' })
+  }
+  return candidates
+}

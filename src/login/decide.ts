@@ -1,0 +1,132 @@
+/**
+ * The way of one login: the rooms in their order, which nobody else knows.
+ *
+ *   address > admit > account > verify > plan > gate > apply
+ *
+ * There is one way for warm and cold, first and thousandth login. A room that answers at once is not awaited.
+ */
+import { ownerOf, type Account } from '../account/account.ts'
+import type { Accounts } from '../account/accounts.ts'
+import { isHosted } from '../account/needs-directory.ts'
+import type { Clock } from '../clock.ts'
+import type { DirectorySettings, SettingsSource } from '../config/settings.ts'
+import type { Candidate } from '../credential/candidates.ts'
+import type { Verification, Verifier } from '../credential/verify.ts'
+import type { Apply } from '../mailbox/apply.ts'
+import type { Plan } from '../mailbox/change.ts'
+import { plan } from '../mailbox/plan.ts'
+import type { Policy } from '../policy/policy.ts'
+import { parseAddress, type Address } from './address.ts'
+import { gate } from './gate.ts'
+import type { Outcome, Why } from './outcome.ts'
+import { verdictOf } from './why.ts'
+import { MAX_PASSWORD_BYTES, type LoginRequest } from './request.ts'
+
+export interface Rooms {
+  readonly policy: Policy
+  readonly accounts: Accounts
+  readonly verifier: Verifier
+  readonly apply: Apply
+  readonly settings: SettingsSource
+  readonly clock: Clock
+}
+
+/** Decides one login. Rejects with MailpassdError where the store does not answer; the caller tells temp_fail then. */
+export async function decide(request: LoginRequest, rooms: Rooms): Promise<Outcome> {
+  const address = parseAddress(request.username)
+  if (address === undefined) return refusal('address_invalid', undefined)
+  if (request.secret.byteLength > MAX_PASSWORD_BYTES) return refusal('password_too_long', address)
+
+  const admission = rooms.policy.admit(request)
+  if (admission.kind === 'throttled') {
+    return { ...refusal('busy', address), retryAfterSeconds: admission.retryAfterSeconds }
+  }
+
+  const got = rooms.accounts.get(address)
+  const account = got instanceof Promise ? await got : got
+  if (!isHosted(account.stored)) return refusal('domain_not_hosted', address)
+
+  const verifying = rooms.verifier.verify(account, request.secret, admission.ticket)
+  const verification = verifying instanceof Promise ? await verifying : verifying
+  if (verification.kind !== 'match')
+    return about(account, refusal(whyNot(account, verification), address), rooms)
+  const { candidate } = verification
+
+  const settings = rooms.settings()
+  const planned = planAndGate(account, settings, candidate, request)
+  if (planned.kind === 'refused')
+    return about(account, { ...refusal(planned.why, address), credential: candidate.id }, rooms)
+  if (planned.changes.length === 0) return about(account, success(address, candidate, false), rooms)
+
+  const applied = await rooms.apply(address, (stored) =>
+    planAndGate({ ...account, stored }, settings, candidate, request),
+  )
+  if (applied.kind === 'refused')
+    return about(account, { ...refusal(applied.why, address), credential: candidate.id }, rooms)
+  rooms.accounts.changed({ kind: 'mailbox', address: address.full })
+  return about(account, success(address, candidate, applied.made), rooms)
+}
+
+/** The plan, unless the gate would close on what it leads to: a refused login writes nothing. */
+function planAndGate(
+  account: Account,
+  settings: DirectorySettings,
+  candidate: Candidate,
+  request: LoginRequest,
+): Plan {
+  const planned = plan(account, settings)
+  if (planned.kind === 'refused') return planned
+  const why = gate(account, planned.changes, candidate, request.service, request.door)
+  return why === undefined ? planned : { kind: 'refused', why }
+}
+
+/** Why a password did not match. What the directory did not tell may have been the right hash: not a mismatch then. */
+function whyNot(account: Account, verification: Exclude<Verification, { kind: 'match' }>): Why {
+  if (verification.kind === 'busy') return 'busy'
+  const owner = ownerOf(account)
+  if (owner.kind === 'unknown') return owner.why
+  switch (verification.kind) {
+    case 'mismatch':
+      return 'hash_differs'
+    case 'unusable':
+      return 'hash_unusable'
+    case 'nothing': {
+      const { mailbox } = account.stored
+      if (mailbox === undefined) return owner.kind === 'user' ? 'no_hash' : 'no_such_user'
+      if (owner.kind === 'absent') return 'directory_user_gone'
+      const isOurs = mailbox.authsource === 'mailcow' || owner.kind !== 'none_needed'
+      return isOurs ? 'no_hash' : 'authsource_unsupported'
+    }
+  }
+}
+
+/** A refusal with nothing else known. */
+export function refusal(why: Why, address: Address | undefined): Outcome {
+  return {
+    verdict: verdictOf(why),
+    why,
+    mailbox: address?.full,
+    credential: undefined,
+    provisioned: false,
+    recordAgeMs: undefined,
+    retryAfterSeconds: why === 'busy' ? 2 : undefined,
+  }
+}
+
+function success(address: Address, candidate: Candidate, provisioned: boolean): Outcome {
+  return {
+    verdict: 'ok',
+    why: 'verified',
+    mailbox: address.full,
+    credential: candidate.id,
+    provisioned,
+    recordAgeMs: undefined,
+    retryAfterSeconds: undefined,
+  }
+}
+
+/** Adds how old the directory record was that the outcome rests on. */
+function about(account: Account, outcome: Outcome, rooms: Rooms): Outcome {
+  if (account.directory.kind !== 'record') return outcome
+  return { ...outcome, recordAgeMs: Math.max(0, rooms.clock.monotonicMs() - account.directory.atMs) }
+}

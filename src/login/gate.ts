@@ -1,0 +1,63 @@
+/**
+ * Whether a mailbox, as it is or as it is planned to be, may be used over this service with this credential. Pure;
+ * decided before anything is written, so that a refused login writes nothing.
+ */
+import type { Account } from '../account/account.ts'
+import type { Candidate } from '../credential/candidates.ts'
+import type { Change } from '../mailbox/change.ts'
+import type { Why } from './outcome.ts'
+import type { Door } from './request.ts'
+import { isFlagged, type FlaggedService, type Service } from './service.ts'
+
+interface Planned {
+  readonly active: 0 | 1 | 2
+  readonly kind: string
+  readonly tfaActive: boolean
+  readonly authsource: string
+  readonly services: Readonly<Partial<Record<FlaggedService, boolean>>>
+}
+
+/** The reason to refuse, or undefined when the login may go on. */
+export function gate(
+  account: Account,
+  changes: readonly Change[],
+  candidate: Candidate,
+  service: Service,
+  door: Door,
+): Why | undefined {
+  if (account.stored.domain?.active === false) return 'domain_inactive'
+  const planned = plannedMailbox(account, changes)
+  if (planned === undefined) return 'no_such_user'
+  if (planned.active === 0) return 'mailbox_inactive'
+  if (planned.active === 2) return 'mailbox_receive_only'
+  if (planned.kind !== '') return 'mailbox_is_resource'
+  return candidate.kind === 'app' ? gateApp(candidate.services, service) : gateMain(planned, service, door)
+}
+
+/** App passwords: their own flags decide, not the mailbox's (as mailcow); unknown services are closed. */
+function gateApp(services: ReadonlySet<FlaggedService>, service: Service): Why | undefined {
+  if (!isFlagged(service)) return 'service_unknown'
+  return services.has(service) ? undefined : 'service_closed'
+}
+
+function gateMain(planned: Planned, service: Service, door: Door): Why | undefined {
+  // mailcow refuses the main password of its own accounts with a second factor over mail protocols.
+  if (planned.tfaActive && planned.authsource === 'mailcow') return 'tfa_active'
+  // mailcow denies only what is present and not '1', and knows nothing of other services: so does its own route.
+  if (!isFlagged(service)) return door === 'mailcow' ? undefined : 'service_unknown'
+  return planned.services[service] === false ? 'service_closed' : undefined
+}
+
+function plannedMailbox(account: Account, changes: readonly Change[]): Planned | undefined {
+  for (const change of changes) {
+    if (change.kind === 'make_mailbox') {
+      const services: Partial<Record<FlaggedService, boolean>> = {}
+      for (const service of ['imap', 'pop3', 'smtp', 'sieve', 'eas', 'dav'] as const) {
+        const flag = change.attributes[`${service}_access`]
+        if (flag !== undefined) services[service] = flag === '1'
+      }
+      return { active: change.active, kind: '', tfaActive: false, authsource: 'keycloak', services }
+    }
+  }
+  return account.stored.mailbox
+}

@@ -1,0 +1,30 @@
+/**
+ * What may be tried at all, and how it is queued. Time is passed in. This policy grants every request a place in the
+ * queue of its network until its deadline; penalties and rates are states of the same two calls.
+ */
+import type { LoginRequest } from '../login/request.ts'
+import type { Outcome } from '../login/outcome.ts'
+import { networkOf } from './network.ts'
+import type { Ticket } from './ticket.ts'
+
+export type Admission =
+  | { readonly kind: 'ticket'; readonly ticket: Ticket }
+  | { readonly kind: 'throttled'; readonly retryAfterSeconds: number }
+
+export interface Policy {
+  admit(request: LoginRequest): Admission
+  observe(request: LoginRequest, outcome: Outcome): void
+}
+
+export const openPolicy: Policy = {
+  admit(request) {
+    const ticket: Ticket = {
+      lane: 'known',
+      share: networkOf(request.remoteIp),
+      delayMs: 0,
+      deadlineMs: request.deadlineMs,
+    }
+    return { kind: 'ticket', ticket }
+  },
+  observe() {},
+}
