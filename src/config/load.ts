@@ -106,6 +106,13 @@ function deepFreeze<T>(value: T): T {
   return Object.freeze(value)
 }
 
+/** Whether one of the keys is this one, in it, or around it: what the schema said of it needs no second word. */
+function overlaps(key: string, told: readonly string[]): boolean {
+  const within = (inner: string, outer: string) =>
+    inner === outer || inner.startsWith(`${outer}.`) || inner.startsWith(`${outer}[`)
+  return told.some((other) => within(key, other) || within(other, key))
+}
+
 /**
  * Reads and checks a configuration and gives all that is wrong as values, for `mailpassd check`.
  * Throws MailpassdError config_unreadable when the file itself cannot be read.
@@ -126,7 +133,7 @@ export async function examineConfig(options: LoadOptions): Promise<ExaminedConfi
   const toml = parseToml(file.text)
   if ('problem' in toml) return bad([toml.problem])
   const validated = validate(toml.parsed)
-  if ('problems' in validated) return bad(validated.problems)
+  if (validated.value === undefined) return bad(validated.problems)
 
   const findings = new Findings()
   const baseDir = options.path === undefined ? dataDir : dirname(source)
@@ -138,14 +145,16 @@ export async function examineConfig(options: LoadOptions): Promise<ExaminedConfi
   )
   const config = fillDependent(resolvePaths(applyServeOptions(withSecrets, options.overrides ?? {}), baseDir))
   checkRules(config, dataDir, findings)
+  const told = validated.problems.map(({ key }) => key)
+  const problems = [...validated.problems, ...findings.problems.filter(({ key }) => !overlaps(key, told))]
 
-  if (findings.problems.length === 0 && options.makeDataDir !== false) {
+  if (problems.length === 0 && options.makeDataDir !== false) {
     const problem = await makeDataDir(dataDir)
-    if (problem !== undefined) findings.problems.push(problem)
+    if (problem !== undefined) problems.push(problem)
   }
   const warning = await dataDirWarning(dataDir)
   if (warning !== undefined) findings.warn('', warning)
-  const { problems, warnings } = findings
+  const { warnings } = findings
   return {
     source,
     dataDir,

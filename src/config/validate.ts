@@ -2,6 +2,7 @@
 import { Type, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { Settings } from 'typebox/system'
+import type { TValidationError } from 'typebox/error'
 import { Config } from './schema.ts'
 import { didYouMean } from './nearest.ts'
 import { describeGot, type Problem } from './problem.ts'
@@ -64,18 +65,19 @@ function range(schema: TSchema, keywords: readonly [string, string], unit: strin
   return ''
 }
 
-/** The literal choices of a union, as JSON; undefined when it is something else. */
+/** The texts that a union of literals allows; undefined when the schema is something else. */
 export function choicesOf(schema: TSchema): string[] | undefined {
   if (!Type.IsUnion(schema)) return undefined
-  return schema.anyOf.map((member: TSchema) =>
-    Type.IsLiteral(member) ? JSON.stringify(member.const) : 'something else',
-  )
+  return schema.anyOf.map((member: TSchema) => (Type.IsLiteral(member) ? String(member.const) : ''))
 }
 
 /** What a key takes, in words: `a whole number from 1 to 3600`. Also used by the generated reference. */
 export function describeExpected(schema: TSchema): string {
   const choices = choicesOf(schema)
-  if (choices !== undefined) return choices.join(choices.length === 2 ? ' or ' : ', ')
+  if (choices !== undefined) {
+    const quoted = choices.map((choice) => JSON.stringify(choice))
+    return quoted.length === 2 ? quoted.join(' or ') : `one of ${quoted.join(', ')}`
+  }
   if ('expected' in schema && typeof schema.expected === 'string') return schema.expected
   if (Type.IsInteger(schema)) return `a whole number${range(schema, ['minimum', 'maximum'], '')}`
   if (Type.IsBoolean(schema)) return 'true or false'
@@ -104,41 +106,90 @@ function unknownKey(segments: readonly string[], name: string): Problem {
   return { key: formatKey([...segments, name]), text: `unknown key${hint}` }
 }
 
-/** Fills in defaults and checks against the schema. Gives the typed value, or every problem. */
-export function validate(parsed: unknown): { readonly value: Config } | { readonly problems: Problem[] } {
-  const value = Value.Default(Config, parsed)
-  if (Value.Check(Config, value)) return { value }
+interface Fault {
+  /** Steps from the top of the file to what is wrong. */
+  readonly segments: readonly string[]
+  readonly problem: Problem
+}
 
+function listErrors(value: unknown): TValidationError[] {
   const before = Settings.Get().maxErrors
   Settings.Set({ maxErrors: MAX_ERRORS })
-  const errors = Value.Errors(Config, value)
-  Settings.Set({ maxErrors: before })
+  try {
+    return Value.Errors(Config, value)
+  } finally {
+    Settings.Set({ maxErrors: before })
+  }
+}
 
-  const problems = new Map<string, Problem>()
-  const add = (problem: Problem) => {
-    if (!problems.has(problem.key)) problems.set(problem.key, problem)
-  }
-  for (const error of errors) {
+function wrongValue(value: unknown, segments: readonly string[]): Fault {
+  const schema = schemaAt(segments)
+  const got = valueAt(value, segments)
+  const expected = schema === undefined ? 'something else' : describeExpected(schema)
+  const choices = schema === undefined ? undefined : choicesOf(schema)
+  const hint = typeof got === 'string' && choices !== undefined ? didYouMean(got, choices) : ''
+  const text = `expected ${expected}, got ${describeGot(segments.at(-1) ?? '', got)}${hint}`
+  return { segments, problem: { key: formatKey(segments), text } }
+}
+
+function faultsOf(value: unknown): Fault[] {
+  const faults = new Map<string, Fault>()
+  for (const error of listErrors(value)) {
     const segments = segmentsOf(error.instancePath)
-    // `boolean` repeats what `additionalProperties` says of the table around it.
-    if (error.keyword === 'boolean') continue
-    if (error.keyword === 'additionalProperties') {
-      for (const name of error.params.additionalProperties) add(unknownKey(segments, name))
-      continue
+    let found: Fault[]
+    switch (error.keyword) {
+      // Repeats what `additionalProperties` says of the table around it.
+      case 'boolean':
+        found = []
+        break
+      case 'additionalProperties':
+        found = error.params.additionalProperties.map((name) => ({
+          segments: [...segments, name],
+          problem: unknownKey(segments, name),
+        }))
+        break
+      case 'required':
+        found = error.params.requiredProperties.map((name) => wrongValue(value, [...segments, name]))
+        break
+      default:
+        found = [wrongValue(value, segments)]
     }
-    const missing = error.keyword === 'required' ? error.params.requiredProperties : [undefined]
-    for (const name of missing) {
-      const at = name === undefined ? segments : [...segments, name]
-      const schema = schemaAt(at)
-      const leaf = at.at(-1) ?? ''
-      const got = valueAt(value, at)
-      const hint =
-        schema !== undefined && typeof got === 'string'
-          ? didYouMean(JSON.stringify(got), choicesOf(schema) ?? [])
-          : ''
-      const expected = schema === undefined ? 'something else' : describeExpected(schema)
-      add({ key: formatKey(at), text: `expected ${expected}, got ${describeGot(leaf, got)}${hint}` })
-    }
+    for (const fault of found) if (!faults.has(fault.problem.key)) faults.set(fault.problem.key, fault)
   }
-  return { problems: [...problems.values()] }
+  return [...faults.values()]
+}
+
+function remove(value: unknown, segments: readonly string[]): void {
+  const parent = valueAt(value, segments.slice(0, -1))
+  const leaf = segments.at(-1) ?? ''
+  if (Array.isArray(parent)) Reflect.set(parent, Number(leaf), undefined)
+  else if (isTable(parent)) Reflect.deleteProperty(parent, leaf)
+}
+
+/**
+ * The value without what is wrong in it, so that the rules over several keys can be checked all the same: each
+ * fault falls back to its default, or else the whole list around it does. Undefined where that does not help.
+ */
+function withoutFaults(value: unknown, faults: readonly Fault[]): Config | undefined {
+  for (const { segments } of faults) remove(value, segments)
+  for (const { segments } of faultsOf(Value.Default(Config, value))) {
+    const list = segments.findIndex((segment) => /^\d+$/.test(segment))
+    if (list > 0) remove(value, segments.slice(0, list))
+  }
+  const repaired = Value.Default(Config, value)
+  return Value.Check(Config, repaired) ? repaired : undefined
+}
+
+export interface Validated {
+  /** Right where there are no problems; else what is left without them, if anything. */
+  readonly value: Config | undefined
+  readonly problems: readonly Problem[]
+}
+
+/** Fills in defaults and checks against the schema; takes `parsed` for itself. */
+export function validate(parsed: unknown): Validated {
+  const value = Value.Default(Config, parsed)
+  if (Value.Check(Config, value)) return { value, problems: [] }
+  const faults = faultsOf(value)
+  return { value: withoutFaults(value, faults), problems: faults.map(({ problem }) => problem) }
 }

@@ -1,0 +1,140 @@
+/** Section `directory`: where users are. */
+import { Type } from 'typebox'
+import { section } from './section.ts'
+
+const Tls = section(
+  {
+    ca_file: Type.Optional(
+      Type.String({
+        description:
+          'PEM file of the authorities to trust instead of the system ones, relative to this file.',
+      }),
+    ),
+    insecure: Type.Boolean({
+      default: false,
+      description:
+        'Ignore SSL errors, everywhere this connection is used. Said loudly in log and check: whoever is on the path reads the client secret and every hash.',
+    }),
+  },
+  'Certificate checks.',
+)
+
+export const Directory = section(
+  {
+    kind: Type.Union([Type.Literal('realm-file'), Type.Literal('keycloak')], {
+      default: 'realm-file',
+      description: 'Where users come from: a Keycloak server, or a realm export file (the embedded default).',
+    }),
+    file: Type.String({
+      default: 'realm.json',
+      description:
+        'Realm export file, relative to the data directory; re-read when it changes. Only for realm-file.',
+    }),
+    server_url: Type.Optional(
+      Type.String({
+        description:
+          'Base URL of Keycloak (with /auth for old versions). Only for keycloak, as are the keys below down to tls.',
+      }),
+    ),
+    realm: Type.Optional(Type.String({ description: 'Realm, as it is named in Keycloak.' })),
+    client_id: Type.Optional(
+      Type.String({ description: 'Client with a service account that has view-users and nothing more.' }),
+    ),
+    client_secret: Type.Optional(
+      Type.String({
+        description:
+          'The client secret. Better: client_secret_file, client_secret_env or a systemd credential named client_secret.',
+      }),
+    ),
+    client_secret_file: Type.Optional(
+      Type.String({
+        description:
+          'File that holds the client secret, relative to this file; refused when others may read it.',
+      }),
+    ),
+    client_secret_env: Type.Optional(
+      Type.String({ description: 'Environment variable that holds the client secret.' }),
+    ),
+    redirect_url: Type.Optional(
+      Type.String({ description: "Accepted for mailcow's settings; a mail login does not use it." }),
+    ),
+    version: Type.Optional(Type.String({ description: "Accepted for mailcow's settings; unused." })),
+    tls: Tls,
+    mailpassword_flow: Type.Boolean({
+      default: true,
+      description:
+        'Verify passwords against the hash in the directory. Off: only app passwords and SQL hashes open mailboxes.',
+    }),
+    login_provisioning: Type.Boolean({
+      default: true,
+      description:
+        'Make mailboxes on the first good login, where a domain has no setting of its own (mailcow schema).',
+    }),
+    default_template: Type.Optional(
+      Type.String({
+        description:
+          'Template for users whom neither a mapping nor their domain gives one. Used for making a mailbox only.',
+      }),
+    ),
+    mappings: Type.Array(
+      Type.Object(
+        {
+          attribute: Type.String({ description: 'Value of the template attribute.' }),
+          template: Type.String({ description: 'Name of the mailbox template it stands for.' }),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        default: [],
+        maxItems: 1000,
+        description: 'Attribute mapping: value of the template attribute -> mailbox template.',
+      },
+    ),
+    password_attribute: Type.String({
+      default: 'mailcow_password',
+      minLength: 1,
+      description: 'User attribute with the password hash (up to 5 values, all tried).',
+    }),
+    template_attribute: Type.String({
+      default: 'mailcow_template',
+      minLength: 1,
+      description: 'User attribute whose first value the mappings look at.',
+    }),
+    require_email_verified: Type.Union([Type.Literal('auto'), Type.Literal('yes'), Type.Literal('no')], {
+      default: 'auto',
+      description:
+        'Refuse users whose e-mail is not verified. auto: where the realm lets users choose their e-mail or register themselves.',
+    }),
+    refuse_required_actions: Type.Boolean({
+      default: false,
+      description: 'Refuse users for whom required actions are pending.',
+    }),
+    lockout: Type.Union([Type.Literal('block'), Type.Literal('ignore')], {
+      default: 'block',
+      description: 'What a permanent lockout in Keycloak means here. A stranger can cause it.',
+    }),
+    trust_user_attributes: Type.Boolean({
+      default: false,
+      description: 'Use the template attribute even where users may edit it themselves.',
+    }),
+    fresh_seconds: Type.Integer({
+      default: 60,
+      minimum: 1,
+      maximum: 3600,
+      description: 'A directory record younger than this is used without asking again.',
+    }),
+    unknown_seconds: Type.Integer({
+      default: 30,
+      minimum: 1,
+      maximum: 3600,
+      description: 'How long an unknown user is remembered as such.',
+    }),
+    connections: Type.Integer({
+      default: 16,
+      minimum: 1,
+      maximum: 256,
+      description: 'Most connections to Keycloak at a time.',
+    }),
+  },
+  'Where users and their password hashes are.',
+)

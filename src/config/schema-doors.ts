@@ -1,0 +1,133 @@
+/** Sections `http`, `sasl`, `admin`, `compat` and the tokens: where requests come in, and whose. */
+import { Type } from 'typebox'
+import { section } from './section.ts'
+
+const listen = (example: string) =>
+  Type.String({
+    minLength: 1,
+    maxLength: 1024,
+    examples: [example],
+    expected: 'host:port, [v6 address]:port or unix:path',
+    description: 'Where to listen: host:port, [v6 address]:port or unix:path.',
+  })
+
+const mode = (description: string) =>
+  Type.String({
+    default: '0660',
+    pattern: '^0?[0-7]{3}$',
+    expected: 'an octal mode such as "0660"',
+    description,
+  })
+
+export const Token = Type.Object(
+  {
+    name: Type.String({
+      minLength: 1,
+      maxLength: 64,
+      description:
+        'Shown in the log. The systemd credential token_<name> holds the secret where none is given here.',
+    }),
+    scopes: Type.Array(Type.Union([Type.Literal('login'), Type.Literal('read'), Type.Literal('admin')]), {
+      minItems: 1,
+      maxItems: 3,
+      uniqueItems: true,
+      expected: 'a list of "login", "read" and "admin", each at most once',
+      description: 'login: verify passwords, userdb. read: look at things. admin: everything.',
+    }),
+    secret: Type.Optional(
+      Type.String({ minLength: 20, description: 'The token. Better: secret_file or secret_env.' }),
+    ),
+    secret_file: Type.Optional(
+      Type.String({
+        description: 'File that holds the token, relative to this file; refused when others may read it.',
+      }),
+    ),
+    secret_env: Type.Optional(Type.String({ description: 'Environment variable that holds the token.' })),
+  },
+  { additionalProperties: false },
+)
+
+export const Http = section(
+  {
+    listen: Type.Array(listen('127.0.0.1:8143'), {
+      default: ['127.0.0.1:8143'],
+      maxItems: 16,
+      description:
+        'Listeners. A token is needed except on a UNIX socket. UNIX paths are relative to the data directory.',
+    }),
+    socket_mode: mode('Mode of UNIX sockets.'),
+  },
+  'HTTP auth door: /v1/login, /v1/userdb, the mailcow-compatible route.',
+)
+
+const SaslListener = Type.Object(
+  {
+    listen: listen('unix:auth.sock'),
+    temp_fail: Type.Union([Type.Literal('close'), Type.Literal('reply')], {
+      default: 'close',
+      description:
+        'How "don\'t know" is told. close: Postfix and Exim, for whom every FAIL is permanent. reply: Dovecot and others that know code=temp_fail.',
+    }),
+    mode: mode('Mode of a UNIX socket.'),
+    networks: Type.Array(Type.String(), {
+      default: [],
+      maxItems: 64,
+      description:
+        'Networks that may connect to a TCP listener that is not on loopback. The protocol has no client authentication.',
+    }),
+  },
+  { additionalProperties: false },
+)
+
+export const Sasl = section(
+  {
+    listeners: Type.Array(SaslListener, {
+      default: [{ listen: '127.0.0.1:8144' }, { listen: 'unix:auth.sock' }],
+      maxItems: 16,
+      description:
+        'Listeners, for smtpd_sasl_type=dovecot and alike. UNIX paths are relative to the data directory.',
+    }),
+    failure_delay_ms: Type.Integer({
+      default: 2000,
+      minimum: 0,
+      maximum: 7000,
+      description: 'A refusal leaves this long after its request came.',
+    }),
+    max_connections: Type.Integer({
+      default: 10000,
+      minimum: 1,
+      maximum: 100000,
+      description: 'Connections per listener.',
+    }),
+    max_pending: Type.Integer({
+      default: 1000,
+      minimum: 1,
+      maximum: 10000,
+      description: 'Requests in flight per connection.',
+    }),
+  },
+  'SASL door: the Dovecot auth protocol, for Postfix and Exim.',
+)
+
+export const Admin = section(
+  {
+    listen: Type.Array(listen('127.0.0.1:8145'), {
+      default: ['127.0.0.1:8145', 'unix:admin.sock'],
+      maxItems: 16,
+      description:
+        'Listeners. A token is needed except on a UNIX socket and for /healthz. UNIX paths are relative to the data directory.',
+    }),
+  },
+  'Admin door: health, metrics, API description.',
+)
+
+export const Compat = section(
+  {
+    networks: Type.Array(Type.String(), {
+      default: [],
+      maxItems: 64,
+      description: "Networks from which mailcow's own Lua may POST / without a token.",
+    }),
+  },
+  'The mailcow-compatible route POST / on the auth door.',
+)
