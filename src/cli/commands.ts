@@ -1,0 +1,16 @@
+/** The table of commands. Each is loaded when it is called for, so that none pays for another's imports. */
+import type { Command } from './command.ts'
+
+export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['serve', async () => (await import('./serve.ts')).serve],
+  ['check', async () => (await import('./check.ts')).check],
+  ['login', async () => (await import('./login.ts')).login],
+  ['hash make', async () => (await import('./hash.ts')).hashMake],
+  ['hash verify', async () => (await import('./hash.ts')).hashVerify],
+  ['domain add', async () => (await import('./domain.ts')).domainAdd],
+  ['domain show', async () => (await import('./domain.ts')).domainShow],
+  ['domain set', async () => (await import('./domain.ts')).domainSet],
+  ['mailbox show', async () => (await import('./mailbox.ts')).mailboxShow],
+  ['mailbox rebind', async () => (await import('./mailbox.ts')).mailboxRebind],
+  ['migrate', async () => (await import('./migrate.ts')).migrate],
+])
