@@ -1,0 +1,158 @@
+/**
+ * The metrics registry and what rooms call to count. A door or a room takes the small port it needs (LoginMetrics,
+ * DirectoryMetrics); only the daemon knows the whole.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import type { Door } from '../login/request.ts'
+import type { Verdict } from '../login/outcome.ts'
+import { isFlagged, type FlaggedService, type Service } from '../login/service.ts'
+import { METRICS, type MetricName } from './definitions.ts'
+
+/** What counting a login needs. Called once per login, about a microsecond. */
+export interface LoginMetrics {
+  recordLogin(login: {
+    readonly verdict: Verdict
+    readonly service: Service
+    readonly door: Door
+    readonly durationMs: number
+    readonly provisioned: boolean
+  }): void
+  /** `count` logins could not be kept by the login log. */
+  recordLoginLogOverflow(count: number): void
+  recordLoginLogWriteError(): void
+}
+
+/** What the directory adapter reports: one call per request that left the process. */
+export interface DirectoryMetrics {
+  /** `request` is a constant such as `token` or `lookup`; `result` is `ok` or a code of errors.ts. */
+  recordDirectoryRequest(request: string, result: string, durationMs: number): void
+}
+
+/** Gauges are read when somebody asks; each is a function that costs nothing. */
+export interface GaugeSources {
+  readonly passwordPool?: () => { readonly running: number; readonly queued: number }
+  readonly records?: () => number
+  readonly saslConnections?: () => number
+  readonly loginLogPending?: () => number
+}
+
+export interface Metrics extends LoginMetrics, DirectoryMetrics {
+  recordDroppedLogLine(): void
+  /** Adds sources of gauges, or replaces them. A gauge without a source is 0. */
+  watch(sources: GaugeSources): void
+  /** The Prometheus text format, version 0.0.4. */
+  text(): Promise<string>
+  readonly contentType: string
+  /** Stops what runs in the background (the event loop's monitor). */
+  close(): void
+}
+
+/** `none` and `other` are one label: a mail server may invent names. */
+function serviceLabel(service: Service): FlaggedService | 'other' {
+  return isFlagged(service) ? service : 'other'
+}
+
+/** A registry of its own, nothing global: tests make as many as they like. `version` is that of mailpassd. */
+export function createMetrics(options: { readonly version: string }): Metrics {
+  const registry = new Registry()
+  let sources: GaugeSources = {}
+
+  function definition(name: MetricName) {
+    const { help, labels } = METRICS[name]
+    return { name, help, labelNames: [...labels], registers: [registry] }
+  }
+  const counter = (name: MetricName, read?: () => number) =>
+    new Counter<string>({
+      ...definition(name),
+      ...(read === undefined
+        ? {}
+        : {
+            collect() {
+              this.reset()
+              this.inc(read())
+            },
+          }),
+    })
+  const gauge = (name: MetricName, read?: () => number) =>
+    new Gauge<string>({
+      ...definition(name),
+      ...(read === undefined
+        ? {}
+        : {
+            collect() {
+              this.set(read())
+            },
+          }),
+    })
+
+  const logins = counter('mailpassd_logins_total')
+  const loginDuration = new Histogram<string>({
+    ...definition('mailpassd_login_duration_seconds'),
+    buckets: [...METRICS.mailpassd_login_duration_seconds.buckets],
+  })
+  const provisioned = counter('mailpassd_mailboxes_provisioned_total')
+  gauge('mailpassd_password_comparisons_running', () => sources.passwordPool?.().running ?? 0)
+  gauge('mailpassd_password_comparisons_queued', () => sources.passwordPool?.().queued ?? 0)
+  const directoryRequests = counter('mailpassd_directory_requests_total')
+  const directoryDuration = new Histogram<string>({
+    ...definition('mailpassd_directory_request_duration_seconds'),
+    buckets: [...METRICS.mailpassd_directory_request_duration_seconds.buckets],
+  })
+  gauge('mailpassd_records', () => sources.records?.() ?? 0)
+  gauge('mailpassd_sasl_connections', () => sources.saslConnections?.() ?? 0)
+  gauge('mailpassd_login_log_pending', () => sources.loginLogPending?.() ?? 0)
+  const overflow = counter('mailpassd_login_log_overflow_total')
+  const writeErrors = counter('mailpassd_login_log_write_errors_total')
+  const droppedLines = counter('mailpassd_log_lines_dropped_total')
+  gauge('mailpassd_build_info').set({ version: options.version, node: process.version }, 1)
+  const loopDelay = registerProcess()
+
+  function registerProcess() {
+    // 20 ms: 50 timer ticks a second, which is 0.1 % of a core; the budget looked at is 5 ms at the 99th percentile.
+    const delay = monitorEventLoopDelay({ resolution: 20 })
+    delay.enable()
+    gauge('mailpassd_event_loop_delay_p99_seconds', () => {
+      const seconds = delay.count === 0 ? 0 : delay.percentile(99) / 1e9
+      delay.reset()
+      return seconds
+    })
+    counter('process_cpu_seconds_total', () => {
+      const { user, system } = process.cpuUsage()
+      return (user + system) / 1e6
+    })
+    gauge('process_resident_memory_bytes', () => process.memoryUsage.rss())
+    gauge('process_heap_used_bytes', () => process.memoryUsage().heapUsed)
+    gauge('process_start_time_seconds').set(Math.round(performance.timeOrigin / 1000))
+    return delay
+  }
+
+  return {
+    contentType: registry.contentType,
+    recordLogin(login) {
+      logins.inc({ verdict: login.verdict, service: serviceLabel(login.service), door: login.door })
+      loginDuration.observe({ door: login.door }, login.durationMs / 1000)
+      if (login.provisioned) provisioned.inc()
+    },
+    recordLoginLogOverflow(count) {
+      overflow.inc(count)
+    },
+    recordLoginLogWriteError() {
+      writeErrors.inc()
+    },
+    recordDirectoryRequest(request, result, durationMs) {
+      directoryRequests.inc({ request, result })
+      directoryDuration.observe({ request }, durationMs / 1000)
+    },
+    recordDroppedLogLine() {
+      droppedLines.inc()
+    },
+    watch(added) {
+      sources = { ...sources, ...added }
+    },
+    text: () => registry.metrics(),
+    close() {
+      loopDelay.disable()
+    },
+  }
+}
