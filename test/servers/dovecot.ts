@@ -1,0 +1,171 @@
+/**
+ * A real Dovecot, 2.3 from the host or 2.4 from the trixie chroot, with IMAP, POP3, ManageSieve and LMTP on free
+ * loopback ports and the files of conf/dovecot as shipped: only URL and paths in them are replaced, and passwords
+ * without TLS allowed.
+ */
+import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { connect } from 'node:net'
+import { startChild } from './child.ts'
+import { freePorts } from './ports.ts'
+import { makeRoot, missing } from './roots.ts'
+
+export type DovecotVersion = '2.3' | '2.4'
+
+export interface Dovecot {
+  readonly version: DovecotVersion
+  readonly ports: {
+    readonly imap: number
+    readonly pop3: number
+    readonly sieve: number
+    readonly lmtp: number
+  }
+  /** Directory as the server sees it, and as the test does. */
+  readonly dir: string
+  readonly hostDir: string
+  readonly log: () => string
+  /** Command line of a program of the same root, such as doveadm with this server's configuration. */
+  readonly doveadm: (...args: string[]) => [string, string[]]
+  readonly stop: () => Promise<void>
+}
+
+const SHIPPED = join(import.meta.dirname, '../../conf/dovecot')
+const PROGRAM = '/usr/sbin/dovecot'
+
+function rootOf(version: DovecotVersion): 'host' | 'trixie' {
+  return version === '2.3' ? 'host' : 'trixie'
+}
+
+/** Why this Dovecot cannot be started here, or undefined. */
+export function dovecotMissing(version: DovecotVersion): string | undefined {
+  return (
+    missing(rootOf(version), PROGRAM) ??
+    missing(rootOf(version), '/usr/lib/dovecot/lmtp') ??
+    missing(rootOf(version), '/usr/lib/dovecot/managesieve')
+  )
+}
+
+interface Ports {
+  imap: number
+  pop3: number
+  sieve: number
+  lmtp: number
+}
+
+function common(dir: string, ports: Ports): string {
+  const none = (name: string): string => `inet_listener ${name} {\n port = 0\n }`
+  return `
+base_dir = ${dir}/run
+state_dir = ${dir}/state
+log_path = /dev/stderr
+listen = 127.0.0.1
+ssl = no
+default_internal_user = dovecot
+default_login_user = dovenull
+!include ${dir}/mailpassd.conf.inc
+# What differs from the shipped file: no TLS on loopback, and no growing penalty for the one address of all tests.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+service imap-login {
+  inet_listener imap {
+    port = ${ports.imap}
+  }
+  ${none('imaps')}
+}
+service pop3-login {
+  inet_listener pop3 {
+    port = ${ports.pop3}
+  }
+  ${none('pop3s')}
+}
+service managesieve-login {
+  inet_listener sieve {
+    port = ${ports.sieve}
+  }
+}
+service lmtp {
+  inet_listener lmtp {
+    port = ${ports.lmtp}
+  }
+}
+`
+}
+
+function configuration(version: DovecotVersion, dir: string, ports: Ports): string {
+  if (version === '2.3') {
+    return `protocols = imap pop3 sieve lmtp
+${common(dir, ports)}
+disable_plaintext_auth = no
+`
+  }
+  return `dovecot_config_version = 2.4.1
+dovecot_storage_version = 2.4.1
+protocols = imap pop3 sieve lmtp
+${common(dir, ports)}
+auth_allow_cleartext = yes
+sieve_script personal {
+  driver = file
+  path = ~/sieve
+  active_path = ~/.dovecot.sieve
+}
+`
+}
+
+async function accepts(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}
+
+/**
+ * Starts Dovecot against a mailpassd at `url` (http://127.0.0.1:port) with this token.
+ * Ready when it accepts IMAP. Throws with its log when it does not get so far.
+ */
+export async function startDovecot(options: {
+  readonly version: DovecotVersion
+  readonly url: string
+  readonly token: string
+}): Promise<Dovecot> {
+  const { version } = options
+  const root = await makeRoot(rootOf(version))
+  const [imap = 0, pop3 = 0, sieve = 0, lmtp = 0] = await freePorts(4)
+  const ports = { imap, pop3, sieve, lmtp }
+  const local = (text: string): string =>
+    text.replaceAll('/etc/dovecot/', `${root.dir}/`).replaceAll('http://127.0.0.1:8143', options.url)
+  const shipped = async (name: string): Promise<string> => local(await readFile(join(SHIPPED, name), 'utf8'))
+
+  await writeFile(join(root.hostDir, 'mailpassd.lua'), await shipped('mailpassd.lua'))
+  await writeFile(join(root.hostDir, 'mailpassd.conf.inc'), await shipped(`dovecot-${version}.conf.inc`))
+  await writeFile(join(root.hostDir, 'mailpassd.token'), `${options.token}\n`)
+  await chmod(join(root.hostDir, 'mailpassd.token'), 0o600)
+  await writeFile(join(root.hostDir, 'dovecot.conf'), configuration(version, root.dir, ports))
+
+  const child = startChild(...root.command(PROGRAM, '-F', '-c', `${root.dir}/dovecot.conf`))
+  const stop = async (): Promise<void> => {
+    await child.stop()
+    await root.remove()
+  }
+  try {
+    await child.until(() => accepts(imap))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return {
+    version,
+    ports,
+    dir: root.dir,
+    hostDir: root.hostDir,
+    log: child.output,
+    doveadm: (...args) => root.command('/usr/bin/doveadm', '-c', `${root.dir}/dovecot.conf`, ...args),
+    stop,
+  }
+}
