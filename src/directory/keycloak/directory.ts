@@ -1,0 +1,161 @@
+/**
+ * Keycloak as the directory: its admin API, asked as a service account that has view-users (and view-realm, where
+ * it shall see whether users may register themselves).
+ */
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { Clock } from '../../clock.ts'
+import type { DirectoryConfig } from '../../config/schema.ts'
+import { MailpassdError } from '../../errors.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import type { Directory } from '../directory.ts'
+import { isAskable, parseUser, pickByEmail, UserInvalid, type AttributeNames } from '../representation.ts'
+import type { DirectoryProfile, DirectoryUser } from '../user.ts'
+import { directoryProfile, userProfile } from '../user-profile.ts'
+import { startDeadline, within } from './deadline.ts'
+import { endpointsOf } from './endpoints.ts'
+import { openHttp, type HttpAnswer } from './http.ts'
+import { cacheProfile } from './profile-cache.ts'
+import { createTokens } from './token.ts'
+
+/** The checked [directory] section, with the secret read from where it stands. */
+export interface KeycloakDirectoryConfig extends Pick<
+  DirectoryConfig,
+  'tls' | 'connections' | 'password_attribute' | 'template_attribute'
+> {
+  readonly server_url: string
+  readonly realm: string
+  readonly client_id: string
+  readonly client_secret: string
+}
+
+export interface KeycloakDirectoryDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Time limits, for tests that shall not wait for them. */
+  readonly limits?: { readonly lookupMs: number; readonly connectMs: number }
+}
+
+const LIMITS = { lookupMs: 15_000, connectMs: 5000 } as const
+
+/** What the realm shows of itself: less than this to a client without view-realm. */
+const RealmAnswer = Compile(Type.Object({ registrationAllowed: Type.Optional(Type.Boolean()) }))
+
+/**
+ * A Directory on Keycloak's admin API. Opens no connection before the first look-up.
+ * Throws config_invalid, config_unreadable (server_url, realm, tls.ca_file).
+ */
+export function createKeycloakDirectory(
+  config: KeycloakDirectoryConfig,
+  { clock, logger, limits = LIMITS }: KeycloakDirectoryDeps,
+): Directory {
+  const names: AttributeNames = { password: config.password_attribute, template: config.template_attribute }
+  const endpoints = endpointsOf(config.server_url, config.realm)
+  if (config.tls.insecure) {
+    logger.warn({ server: endpoints.origin }, 'TLS certificates of the directory are NOT checked')
+  }
+  const http = openHttp(endpoints.origin, {
+    tls: config.tls,
+    connections: config.connections,
+    connectMs: limits.connectMs,
+  })
+  const tokens = createTokens({
+    http,
+    clock,
+    logger,
+    path: endpoints.token,
+    clientId: config.client_id,
+    clientSecret: config.client_secret,
+    deadline: () => startDeadline(clock, limits.lookupMs),
+  })
+
+  /** GET with our token; a refused token is replaced once. Gives the parsed body of a 200. */
+  async function read(what: string, path: string): Promise<unknown> {
+    const asked = `${what} at ${http.origin}`
+    return within(clock, limits.lookupMs, asked, async (signal) => {
+      for (let attempt = 1; ; attempt++) {
+        const token = await tokens.get()
+        const answer = await http.request({
+          what,
+          method: 'GET',
+          path,
+          headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
+          signal,
+        })
+        if (answer.status >= 200 && answer.status < 300) return answer.json
+        if (answer.status !== 401) throw refusal(asked, answer)
+        tokens.drop(token)
+        if (attempt === 2) throw refusal(asked, answer)
+      }
+    })
+  }
+
+  async function readUsers(what: string, path: string): Promise<DirectoryUser[]> {
+    const answer = await read(what, path)
+    if (!Array.isArray(answer)) {
+      throw new MailpassdError('directory_invalid', `${what} at ${http.origin}: the answer is no list`)
+    }
+    const values: unknown[] = answer
+    return values.map((value, index) => {
+      const user = parseUser(value, names)
+      if (!(user instanceof UserInvalid)) return user
+      const why = `the answer's user ${index}: ${user.reason}`
+      throw new MailpassdError('directory_invalid', `${what} at ${http.origin}: ${why}`)
+    })
+  }
+
+  let saidHidden = false
+  async function readProfile(): Promise<DirectoryProfile> {
+    const [realm, profile] = await Promise.all([
+      read('realm', endpoints.realm),
+      read('user profile', endpoints.userProfile),
+    ])
+    if (!RealmAnswer.Check(realm) || !userProfile.Check(profile)) {
+      const what = RealmAnswer.Check(realm) ? 'user profile' : 'realm'
+      throw new MailpassdError(
+        'directory_invalid',
+        `${what} at ${http.origin}: the answer is not what the API promises`,
+      )
+    }
+    if (realm.registrationAllowed === undefined && !saidHidden) {
+      saidHidden = true
+      logger.info(
+        { realm: config.realm },
+        'the realm does not show our client whether users may register themselves (role view-realm): taken for yes',
+      )
+    }
+    return directoryProfile(profile, realm.registrationAllowed, names)
+  }
+
+  return {
+    async findByEmail(email) {
+      if (!isAskable(email)) return { kind: 'absent' }
+      return pickByEmail(email, await readUsers('look-up by e-mail', endpoints.byEmail(email)))
+    },
+    async findById(id) {
+      if (id === '' || id.length > 255 || !id.isWellFormed()) return undefined
+      if (/\s/.test(id)) {
+        // Keycloak cuts `search=id:` at blanks; "not found" would say that the user was deleted.
+        throw new MailpassdError('directory_invalid', 'look-up by id: an id with blanks cannot be asked for')
+      }
+      const users = await readUsers('look-up by id', endpoints.byId(id))
+      return users.find((user) => user.id === id)
+    },
+    profile: cacheProfile(readProfile, clock, logger),
+    close: () => http.close(),
+  }
+}
+
+/** 400 and 404 other than a missing realm come from something that is no Keycloak, or from a proxy before it. */
+function refusal(asked: string, { status, json }: HttpAnswer): MailpassdError {
+  const realmMissing =
+    status === 404 &&
+    typeof json === 'object' &&
+    json !== null &&
+    'error' in json &&
+    typeof json.error === 'string' &&
+    /^Realm (?:not found|does not exist)/.test(json.error)
+  if (realmMissing) return new MailpassdError('directory_refused', `${asked}: no such realm (answer 404)`)
+  const code = status === 401 || status === 403 ? 'directory_refused' : 'directory_invalid'
+  return new MailpassdError(code, `${asked}: answer ${status}`)
+}

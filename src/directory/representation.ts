@@ -1,0 +1,109 @@
+/**
+ * Keycloak's UserRepresentation, as the admin API and realm exports both spell it, turned into a DirectoryUser.
+ * Strict on every field that decides a login, silent about the rest: Keycloak adds fields with each version.
+ */
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { Lookup } from './directory.ts'
+import type { DirectoryUser } from './user.ts'
+
+/** Which attributes hold what (directory.password_attribute, directory.template_attribute). */
+export interface AttributeNames {
+  readonly password: string
+  readonly template: string
+}
+
+const MAX_HASHES = 5
+/** Longer hashes are refused by the password room anyway; so much is kept that it still sees one too long. */
+const MAX_HASH_BYTES = 1024
+
+const Representation = Type.Object({
+  id: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+  username: Type.String({ minLength: 1, maxLength: 255 }),
+  email: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  // Keycloak's import takes an absent flag for false (seen on 26.7.3); so do we, which refuses rather than admits.
+  emailVerified: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),
+  enabled: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),
+  firstName: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  lastName: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  requiredActions: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+  attributes: Type.Optional(Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()])),
+})
+
+const representation = Compile(Representation)
+
+/** Why a value is no user, with the field, never with a value: fields hold hashes. */
+export class UserInvalid {
+  readonly reason: string
+
+  constructor(reason: string) {
+    this.reason = reason
+  }
+}
+
+/** Lower-cases A-Z alone: Unicode folding would make one address of two (Kelvin sign, dotless i). */
+export function lowerAscii(text: string): string {
+  return text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase())
+}
+
+/**
+ * Parses one user. `idWithout` gives an id where the representation has none (hand-written realm files); without it
+ * a missing id is invalid.
+ */
+export function parseUser(
+  value: unknown,
+  names: AttributeNames,
+  idWithout?: (username: string) => string,
+): DirectoryUser | UserInvalid {
+  if (!representation.Check(value)) {
+    const first = representation.Errors(value)[0]
+    return new UserInvalid(`${first?.instancePath ?? ''} ${first?.message ?? 'is not a user'}`.trim())
+  }
+  const id = value.id ?? idWithout?.(value.username)
+  if (id === undefined) return new UserInvalid('/id is missing')
+  const attributes = value.attributes ?? {}
+  const enabled = value.enabled ?? false
+  return {
+    id,
+    username: value.username,
+    email: lowerAscii(value.email ?? ''),
+    emailVerified: value.emailVerified ?? false,
+    enabled,
+    // Keycloak stores a permanent lockout as both; enabling the user again takes the attribute away.
+    lockedOut: !enabled && attributeValues(attributes, 'disabledReason').includes('permanentLockout'),
+    requiredActions: value.requiredActions ?? [],
+    firstName: value.firstName ?? '',
+    lastName: value.lastName ?? '',
+    hashes: attributeValues(attributes, names.password).slice(0, MAX_HASHES).map(boundHash),
+    template: attributeValues(attributes, names.template)[0],
+  }
+}
+
+/** An attribute's strings in their order. Keycloak's import also takes a lone value for a list of one. */
+function attributeValues(attributes: Readonly<Record<string, unknown>>, name: string): string[] {
+  const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined
+  const values: unknown[] = Array.isArray(value) ? value : [value]
+  return values.filter((each) => typeof each === 'string')
+}
+
+/** Keeps a record small whatever the attribute holds. Copied through bytes: a slice would pin the whole text. */
+function boundHash(hash: string): string {
+  if (hash.length <= MAX_HASH_BYTES) return hash
+  return Buffer.from(hash.slice(0, MAX_HASH_BYTES + 1), 'utf8').toString('utf8')
+}
+
+/** Whether a directory can hold this address at all. '' would match every user without one. */
+export function isAskable(email: string): boolean {
+  return email !== '' && email.length <= 254 && email.isWellFormed()
+}
+
+/**
+ * Judges the users that a directory found for an address. Its own comparison is not trusted: without a literal
+ * `exact=true` Keycloak searches for substrings, and joe@ would be let in with bjoe@'s password.
+ */
+export function pickByEmail(email: string, hits: readonly DirectoryUser[]): Lookup {
+  const users = hits.filter((user) => user.email === email)
+  const [first] = users
+  if (first === undefined) return { kind: hits.length === 0 ? 'absent' : 'other_email' }
+  return users.length === 1 ? { kind: 'found', user: first } : { kind: 'ambiguous', users }
+}
