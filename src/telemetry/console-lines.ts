@@ -9,8 +9,7 @@ const NAMES: Readonly<Record<number, string>> = {
 }
 
 function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
-  return /^[\w@.:/+-]+$/.test(text) ? text : JSON.stringify(text)
+  return typeof value === 'string' && /^[\w@.:/+-]+$/.test(value) ? value : JSON.stringify(value)
 }
 
 /** One JSON line of the log as a readable line; a line that is not ours stays as it is. */

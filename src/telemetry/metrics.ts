@@ -6,8 +6,9 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { Door } from '../login/request.ts'
 import type { Verdict } from '../login/outcome.ts'
-import { isFlagged, type FlaggedService, type Service } from '../login/service.ts'
+import type { Service } from '../login/service.ts'
 import { METRICS, type MetricName } from './definitions.ts'
+import { createLoginCounts } from './login-counts.ts'
 
 /** What counting a login needs. Called once per login, about a microsecond. */
 export interface LoginMetrics {
@@ -48,11 +49,6 @@ export interface Metrics extends LoginMetrics, DirectoryMetrics {
   close(): void
 }
 
-/** `none` and `other` are one label: a mail server may invent names. */
-function serviceLabel(service: Service): FlaggedService | 'other' {
-  return isFlagged(service) ? service : 'other'
-}
-
 /** A registry of its own, nothing global: tests make as many as they like. `version` is that of mailpassd. */
 export function createMetrics(options: { readonly version: string }): Metrics {
   const registry = new Registry()
@@ -62,7 +58,8 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     const { help, labels } = METRICS[name]
     return { name, help, labelNames: [...labels], registers: [registry] }
   }
-  const counter = (name: MetricName, read?: () => number) =>
+  /** `read` counts anew what the registry shows, each time somebody looks. */
+  const counter = (name: MetricName, read?: (counter: Counter<string>) => void) =>
     new Counter<string>({
       ...definition(name),
       ...(read === undefined
@@ -70,7 +67,7 @@ export function createMetrics(options: { readonly version: string }): Metrics {
         : {
             collect() {
               this.reset()
-              this.inc(read())
+              read(this)
             },
           }),
     })
@@ -86,7 +83,10 @@ export function createMetrics(options: { readonly version: string }): Metrics {
           }),
     })
 
-  const logins = counter('mailpassd_logins_total')
+  const loginCounts = createLoginCounts()
+  counter('mailpassd_logins_total', (logins) => {
+    for (const { count, ...labels } of loginCounts.all()) logins.inc(labels, count)
+  })
   const loginDuration = new Histogram<string>({
     ...definition('mailpassd_login_duration_seconds'),
     buckets: [...METRICS.mailpassd_login_duration_seconds.buckets],
@@ -117,9 +117,9 @@ export function createMetrics(options: { readonly version: string }): Metrics {
       delay.reset()
       return seconds
     })
-    counter('process_cpu_seconds_total', () => {
+    counter('process_cpu_seconds_total', (cpu) => {
       const { user, system } = process.cpuUsage()
-      return (user + system) / 1e6
+      cpu.inc((user + system) / 1e6)
     })
     gauge('process_resident_memory_bytes', () => process.memoryUsage.rss())
     gauge('process_heap_used_bytes', () => process.memoryUsage().heapUsed)
@@ -130,7 +130,7 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   return {
     contentType: registry.contentType,
     recordLogin(login) {
-      logins.inc({ verdict: login.verdict, service: serviceLabel(login.service), door: login.door })
+      loginCounts.add(login.verdict, login.service, login.door)
       loginDuration.observe({ door: login.door }, login.durationMs / 1000)
       if (login.provisioned) provisioned.inc()
     },

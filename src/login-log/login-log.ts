@@ -1,0 +1,156 @@
+/**
+ * The login log: every finished login is counted, some become a line, all are merged for the database. `record` runs
+ * inside the login and never waits; everything that waits happens once a second in flush.
+ */
+import type { Clock } from '../clock.ts'
+import type { LoginRequest } from '../login/request.ts'
+import type { Outcome } from '../login/outcome.ts'
+import { networkOf } from '../policy/network.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { LoginMetrics } from '../telemetry/metrics.ts'
+import { cleanName } from './clean-name.ts'
+import type { LoginLog, LoginLogWriter } from './event.ts'
+import { createFlusher } from './flusher.ts'
+import { createLineRule, type LoginLines } from './lines.ts'
+import { createMergeBuffer } from './merge.ts'
+import { createSaslLogBuffer } from './sasl-log.ts'
+
+/** Per buffer: about 30 MB of entries at worst. */
+const MAX_KEYS = 100_000
+
+export interface LoginLogOptions {
+  readonly writer: LoginLogWriter
+  readonly metrics: LoginMetrics
+  readonly logger: Logger
+  readonly clock: Clock
+  /** Which logins become lines: `log.logins`. */
+  readonly mode: LoginLines
+  /** How long our own log is kept: `log.retention_days`. */
+  readonly retentionDays: number
+  /** Whether good logins go to `sasl_log` too (where the table exists). */
+  readonly saslLog: boolean
+  /** Keys each buffer holds at most; for tests. */
+  readonly maxKeys?: number
+}
+
+export interface RunningLoginLog extends LoginLog {
+  /** Begins to write once a second and to delete what is past its time. */
+  start(): void
+  /** Writes what is due now. Never throws: what fails stays and is tried again. */
+  flush(): Promise<void>
+  /** Writes everything, once, and stops. Never throws. */
+  close(): Promise<void>
+  /** Entries that are not in the database yet. */
+  pending(): number
+}
+
+/** Whether the mailbox of an outcome is one: strangers must not be able to fill the log with names they make up. */
+function namesMailbox({ verdict, why }: Outcome): boolean {
+  switch (verdict) {
+    case 'ok':
+    case 'user_disabled':
+    case 'service_denied':
+    case 'pass_expired':
+      return true
+    case 'password_mismatch':
+      return why === 'hash_differs'
+    case 'user_unknown':
+    case 'throttled':
+    case 'temp_fail':
+      return false
+  }
+}
+
+/** mailcow's spelling in sasl_log: what its own web part writes is upper case. */
+function saslService(service: string): string {
+  return service === 'eas' || service === 'dav' || service === 'none' || service === 'other'
+    ? service.toUpperCase()
+    : service
+}
+
+/** IPv4 as it is, IPv6 by network: its owner has 2^64 addresses to fail from. */
+function failureSource(remoteIp: string | undefined): string {
+  return remoteIp === undefined || remoteIp.includes(':') ? networkOf(remoteIp) : remoteIp
+}
+
+export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
+  const { metrics, logger, clock } = options
+  const maxKeys = options.maxKeys ?? MAX_KEYS
+  const merged = createMergeBuffer(maxKeys)
+  const saslLog = createSaslLogBuffer(maxKeys)
+  const lines = createLineRule(options.mode, (source, suppressed) => {
+    logger.info({ event: 'login_suppressed', remote: source, suppressed }, `suppressed: ${suppressed}`)
+  })
+  const flusher = createFlusher({ ...options, merged, saslLog, lines })
+
+  function writeLine(request: LoginRequest, outcome: Outcome, durationMs: number) {
+    const fields = {
+      event: 'login',
+      verdict: outcome.verdict,
+      why: outcome.why,
+      ...(outcome.mailbox === undefined
+        ? { name: cleanName(request.username) }
+        : { mailbox: cleanName(outcome.mailbox) }),
+      service: request.service,
+      door: request.door,
+      remote_ip: request.remoteIp,
+      credential: outcome.credential,
+      provisioned: outcome.provisioned || undefined,
+      record_age_ms: outcome.recordAgeMs === undefined ? undefined : Math.round(outcome.recordAgeMs),
+      session: request.sessionId === undefined ? undefined : cleanName(request.sessionId),
+      duration_ms: Math.round(durationMs * 10) / 10,
+    }
+    if (outcome.verdict === 'temp_fail') logger.warn(fields, 'login failed temporarily')
+    else logger.info(fields, outcome.verdict === 'ok' ? 'login' : 'login refused')
+  }
+
+  function recordSasl(request: LoginRequest, mailbox: string, credential: string, nowMs: number): boolean {
+    // Without an address there is nothing that mailcow could show of it.
+    if (!options.saslLog || request.remoteIp === undefined) return true
+    return saslLog.add({
+      service: saslService(request.service),
+      appPasswordId: credential.startsWith('app:') ? Number(credential.slice(4)) : 0,
+      mailbox,
+      remoteIp: request.remoteIp,
+      atMs: nowMs,
+    })
+  }
+
+  function record(request: LoginRequest, outcome: Outcome) {
+    const nowMs = clock.nowMs()
+    const durationMs = Math.max(0, clock.monotonicMs() - request.receivedAtMs)
+    const { service, door } = request
+    const { verdict, why, provisioned } = outcome
+    metrics.recordLogin({ verdict, service, door, durationMs, provisioned })
+
+    const network = networkOf(request.remoteIp)
+    const mailbox = namesMailbox(outcome) ? (outcome.mailbox ?? '') : ''
+    const credential = outcome.credential ?? ''
+    const kept = merged.add({ mailbox, network, service, credential, verdict, why }, nowMs)
+    const keptSasl = verdict !== 'ok' || recordSasl(request, mailbox, credential, nowMs)
+    if (!kept || !keptSasl) metrics.recordLoginLogOverflow(1)
+
+    const hasLine =
+      verdict === 'ok'
+        ? lines.allowsOk(`${mailbox}\n${service}\n${network}\n${credential}`, nowMs)
+        : lines.allowsFailure(failureSource(request.remoteIp), nowMs)
+    if (hasLine) writeLine(request, outcome, durationMs)
+  }
+
+  return {
+    record(request, outcome) {
+      try {
+        record(request, outcome)
+      } catch (error) {
+        // The login is done and its answer must leave; a log that cannot log has one more try to say so.
+        try {
+          logger.error({ err: error }, 'login log failed')
+        } catch {
+          // Nothing is left to be done.
+        }
+      }
+    },
+    pending: () => merged.size + saslLog.size,
+    ...flusher,
+  }
+}
