@@ -1,0 +1,125 @@
+/**
+ * The store as a whole: opened once by the daemon or a command, it hands each room its port. Subjects are in files
+ * of their own, each written once for both databases.
+ */
+import { isAbsolute, join } from 'node:path'
+import type { AccountSource } from '../account/stored.ts'
+import type { Clock } from '../clock.ts'
+import type { StoreConfig } from '../config/schema.ts'
+import { MailpassdError } from '../errors.ts'
+import type { LoginLogWriter } from '../login-log/event.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { sql } from 'kysely'
+import { Accounts } from './accounts.ts'
+import { Border } from './border.ts'
+import { Changes } from './changes.ts'
+import type { Dialect } from './dialect/dialect.ts'
+import { connectMysql } from './dialect/mysql.ts'
+import { connectSqlite } from './dialect/sqlite.ts'
+import { Domains } from './domains.ts'
+import { LoginLogs } from './login-log.ts'
+import { Mailboxes } from './mailboxes.ts'
+import { createMigrator, missingColumns, missingError, type Migrator } from './migrations/migrate.ts'
+
+export interface Store {
+  readonly accounts: AccountSource
+  readonly mailboxes: Mailboxes
+  readonly loginLog: LoginLogWriter
+  readonly changes: Changes
+  readonly domains: Domains
+  /** `MariaDB 127.0.0.1:3306/mailcow` or `SQLite /path`, for messages. */
+  readonly where: string
+  /** Whether the database answers now: one trivial statement. Throws MailpassdError store_*. */
+  ping(): Promise<void>
+  /**
+   * Resolves when the tables are as needed, making our own where they are missing. Every other call does this by
+   * itself at first contact. Throws MailpassdError store_*.
+   */
+  ready(): Promise<void>
+  /** Needed tables and columns that are not there, as `table x` and `column x.y`. Changes nothing. */
+  check(): Promise<readonly string[]>
+  /** Brings the tables up to date and gives the statements that ran; `dryRun`: that would run. */
+  migrate(options?: { readonly dryRun?: boolean }): Promise<readonly string[]>
+  close(): Promise<void>
+}
+
+/** The store section with its password in place, and where a relative SQLite path starts. */
+export type StoreOptions = StoreConfig & { readonly dataDir: string }
+
+export interface StoreContext {
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+function connect(options: StoreOptions, clock: Clock): Dialect {
+  if (options.kind === 'mysql') return connectMysql(options, clock)
+  const { path, dataDir, timeout_ms: timeoutMs } = options
+  const isPlace = path === ':memory:' || isAbsolute(path)
+  return connectSqlite({ path: isPlace ? path : join(dataDir, path), timeoutMs }, clock)
+}
+
+/**
+ * Opens the store. With MariaDB nothing is connected yet: a daemon starts while it is down, and each call says
+ * store_unavailable until it is up. Throws MailpassdError store_unavailable where a SQLite file cannot be opened.
+ */
+export async function openStore(options: StoreOptions, { clock, logger }: StoreContext): Promise<Store> {
+  const dialect = connect(options, clock)
+  const migrator = createMigrator(dialect, options.schema, clock)
+  let hasTfa = false
+  const border: Border = new Border({
+    dialect,
+    clock,
+    logger,
+    // A login is answered within 8 s; whoever retries longer retries for nobody.
+    retryWithinMs: 2 * options.timeout_ms,
+    async prepare() {
+      await migrateWhereNeeded(migrator, dialect, logger)
+      const columns = await dialect.columns(dialect.reader)
+      const missing = missingColumns(columns, 'all')
+      if (missing.length > 0) throw missingError(dialect.where, missing, options.schema)
+      hasTfa = columns.get('tfa')?.has('active') === true && columns.get('tfa')?.has('username') === true
+    },
+  })
+  const accounts = new Accounts(border, logger, () => hasTfa)
+
+  return {
+    accounts,
+    mailboxes: new Mailboxes(border, accounts, clock),
+    loginLog: new LoginLogs(border),
+    changes: new Changes(border, clock),
+    domains: new Domains(border, options.schema, clock),
+    where: dialect.where,
+    ready: () => border.ready(),
+    ping: () =>
+      border.unprepared(async (db) => {
+        await sql`select 1`.execute(db)
+      }),
+    check: () => border.unprepared(async (db) => missingColumns(await dialect.columns(db), 'all')),
+    migrate: ({ dryRun = false } = {}) =>
+      border.unprepared(() => (dryRun ? migrator.pending() : migrator.run())),
+    close: () => dialect.close(),
+  }
+}
+
+async function migrateWhereNeeded(migrator: Migrator, dialect: Dialect, logger: Logger): Promise<void> {
+  if ((await migrator.pending()).length === 0) return
+  const statements = await migrator.run()
+  if (statements.length > 0)
+    logger.info({ database: dialect.where, statements: statements.length }, 'tables were made')
+}
+
+/** Opens the store, runs `work` and closes it again, whatever happened: for commands. */
+export async function withStore<T>(
+  options: StoreOptions,
+  context: StoreContext,
+  work: (store: Store) => Promise<T>,
+): Promise<T> {
+  const store = await openStore(options, context)
+  try {
+    return await work(store)
+  } finally {
+    await store.close().catch((error: unknown) => {
+      throw new MailpassdError('store_failed', 'the database could not be closed', { cause: error })
+    })
+  }
+}

@@ -1,0 +1,111 @@
+/** The store as the login log needs it: mailcow's sasl_log and our own merged log. */
+import { sql } from 'kysely'
+import { setImmediate } from 'node:timers/promises'
+import type { LoginLogEntry, LoginLogWriter, SaslLogEntry } from '../login-log/event.ts'
+import type { Border } from './border.ts'
+
+/** Rows of one statement: on SQLite it holds the event loop (30 us a row), on MariaDB it is one packet. */
+const ROWS_AT_ONCE = 100
+const DELETED_AT_ONCE = 500
+
+/** Widths of mailcow's columns; strict mode refuses what is longer. */
+const SERVICE_LENGTH = 32
+const IP_LENGTH = 64
+const NAME_LENGTH = 255
+/** Widths of our own (migrations/002-own-tables.ts). */
+const WORD_LENGTH = 64
+
+export class LoginLogs implements LoginLogWriter {
+  readonly #border: Border
+
+  constructor(border: Border) {
+    this.#border = border
+  }
+
+  /** The last good login by (service, ip, mailbox); the last entry of a key wins. All are written or none. */
+  async writeSaslLog(entries: readonly SaslLogEntry[]): Promise<void> {
+    if (entries.length === 0) return
+    const { dialect } = this.#border
+    await this.#border.write(async (trx) => {
+      for (const part of inParts(entries)) {
+        await trx
+          .replaceInto('sasl_log')
+          .values(
+            part.map((entry) => ({
+              service: entry.service.slice(0, SERVICE_LENGTH),
+              app_password: entry.appPasswordId,
+              username: entry.mailbox.slice(0, NAME_LENGTH),
+              real_rip: entry.remoteIp.slice(0, IP_LENGTH),
+              datetime: dialect.dateTime(entry.atMs),
+            })),
+          )
+          .execute()
+        await setImmediate()
+      }
+    })
+  }
+
+  /** Adds to what is there under the same key: counts add up, the last time is the latest. All or none. */
+  async writeLogins(entries: readonly LoginLogEntry[]): Promise<void> {
+    if (entries.length === 0) return
+    const { dialect } = this.#border
+    const ref = (column: string) => sql.ref(`mailpassd_login.${column}`)
+    const merge = dialect.onDuplicate(
+      ['hour_ms', 'mailbox', 'network', 'service', 'credential', 'verdict', 'why'],
+      [
+        sql`count = ${ref('count')} + ${dialect.incoming('count')}`,
+        sql`first_ms = ${dialect.least(ref('first_ms'), dialect.incoming('first_ms'))}`,
+        sql`last_ms = ${dialect.greatest(ref('last_ms'), dialect.incoming('last_ms'))}`,
+      ],
+    )
+    await this.#border.write(async (trx) => {
+      for (const part of inParts(entries)) {
+        await trx
+          .insertInto('mailpassd_login')
+          .values(
+            part.map((entry) => ({
+              hour_ms: entry.hourMs,
+              mailbox: entry.mailbox.slice(0, NAME_LENGTH),
+              network: entry.network.slice(0, WORD_LENGTH),
+              service: entry.service.slice(0, WORD_LENGTH),
+              credential: entry.credential.slice(0, WORD_LENGTH),
+              verdict: entry.verdict.slice(0, WORD_LENGTH),
+              why: entry.why.slice(0, WORD_LENGTH),
+              first_ms: entry.firstMs,
+              last_ms: entry.lastMs,
+              count: entry.count,
+            })),
+          )
+          .modifyEnd(merge)
+          .execute()
+        await setImmediate()
+      }
+    })
+  }
+
+  /** Deletes what was last seen before `atMs`; gives how many rows. */
+  async deleteLoginsBefore(atMs: number): Promise<number> {
+    let deleted = 0
+    for (;;) {
+      // hour_ms leads the primary key: the second condition only looks at the hour that atMs is in.
+      const rows = await this.#border.write((trx) =>
+        this.#border.dialect.deleteSome(
+          trx,
+          'mailpassd_login',
+          sql`hour_ms < ${atMs} and last_ms < ${atMs}`,
+          DELETED_AT_ONCE,
+        ),
+      )
+      deleted += rows
+      if (rows < DELETED_AT_ONCE) return deleted
+      await setImmediate()
+    }
+  }
+}
+
+function inParts<T>(entries: readonly T[]): readonly (readonly T[])[] {
+  const parts: (readonly T[])[] = []
+  for (let start = 0; start < entries.length; start += ROWS_AT_ONCE)
+    parts.push(entries.slice(start, start + ROWS_AT_ONCE))
+  return parts
+}

@@ -1,0 +1,233 @@
+/**
+ * The tables as Kysely sees them: mailcow's, of which only the columns that mailpassd reads or writes are named,
+ * and our own mailpassd_*. Column names are mailcow's (facts: its database schema 19022026_1220).
+ */
+import type { ColumnType, Generated } from 'kysely'
+import type { AuthSource } from '../account/stored.ts'
+import type { FlaggedService } from '../login/service.ts'
+import type { UserAclColumn } from '../mailbox/template.ts'
+
+/** BIGINT: the driver gives a number, or text where a number would lose digits. */
+export type BigNumber = ColumnType<number | string, number, number>
+export type GeneratedBigNumber = ColumnType<number | string, number | undefined, number>
+
+export interface MailboxTable {
+  username: string
+  password: string
+  name: string | null
+  mailbox_path_prefix: Generated<string | null>
+  /** Bytes; 0 is unlimited. */
+  quota: BigNumber
+  local_part: string
+  domain: string
+  attributes: string | null
+  kind: Generated<string>
+  authsource: AuthSource | null
+  active: number
+}
+
+export interface DomainTable {
+  domain: string
+  mailboxes: number
+  /** MiB: a new mailbox's default, the most one may have, the most all may have. */
+  defquota: GeneratedBigNumber
+  maxquota: GeneratedBigNumber
+  quota: GeneratedBigNumber
+  active: Generated<number>
+}
+
+export interface AliasTable {
+  id: Generated<number>
+  address: string
+  goto: string
+  domain: string
+  active: Generated<number>
+}
+
+export interface AliasDomainTable {
+  alias_domain: string
+  target_domain: string
+  active: Generated<number>
+}
+
+export interface SpamAliasTable {
+  address: string
+}
+
+export interface QuotaTable {
+  username: string
+  bytes: BigNumber
+  messages: BigNumber
+}
+
+export type AppPasswordTable = {
+  id: Generated<number>
+  name: string
+  mailbox: string
+  domain: string
+  password: string
+  active: Generated<number>
+} & Record<`${FlaggedService}_access`, Generated<number>>
+
+export interface TemplateTable {
+  id: Generated<number>
+  template: string
+  type: string
+  attributes: string | null
+}
+
+export type UserAclTable = { username: string } & Record<UserAclColumn, number>
+
+export interface SaslLogTable {
+  service: string
+  app_password: number | null
+  username: string
+  real_rip: string
+  datetime: string
+}
+
+export interface MailboxTagTable {
+  tag_name: string
+  username: string
+}
+
+export interface TfaTable {
+  username: string
+  active: number
+}
+
+export interface OwnDomainTable {
+  domain: string
+  /** NULL: not said here. */
+  autojoin: number | null
+  template: string | null
+}
+
+export interface OwnMailboxTable {
+  username: string
+  directory_id: string | null
+  /** '' for a mailbox that no template of ours made. */
+  template: string
+  /** JSON object: what the template wrote last, per field. */
+  applied: string
+  created_ms: BigNumber
+}
+
+export interface ChangeTable {
+  id: GeneratedBigNumber
+  address: string
+  kind: string
+  at_ms: BigNumber
+}
+
+export interface LoginTable {
+  hour_ms: BigNumber
+  mailbox: string
+  network: string
+  service: string
+  credential: string
+  verdict: string
+  why: string
+  first_ms: BigNumber
+  last_ms: BigNumber
+  count: BigNumber
+}
+
+export interface MigrationTable {
+  name: string
+  at_ms: BigNumber
+}
+
+export interface Tables {
+  mailbox: MailboxTable
+  domain: DomainTable
+  alias: AliasTable
+  alias_domain: AliasDomainTable
+  spamalias: SpamAliasTable
+  quota2: QuotaTable
+  quota2replica: QuotaTable
+  app_passwd: AppPasswordTable
+  templates: TemplateTable
+  user_acl: UserAclTable
+  sasl_log: SaslLogTable
+  tags_mailbox: MailboxTagTable
+  tfa: TfaTable
+  mailpassd_domain: OwnDomainTable
+  mailpassd_mailbox: OwnMailboxTable
+  mailpassd_change: ChangeTable
+  mailpassd_login: LoginTable
+  mailpassd_migration: MigrationTable
+}
+
+/** The columns a database must have; `tfa` is mailcow's alone and may be absent. */
+export const NEEDED_COLUMNS = {
+  mailbox: [
+    'username',
+    'password',
+    'name',
+    'mailbox_path_prefix',
+    'quota',
+    'local_part',
+    'domain',
+    'attributes',
+    'kind',
+    'authsource',
+    'active',
+  ],
+  domain: ['domain', 'mailboxes', 'defquota', 'maxquota', 'quota', 'active'],
+  alias: ['id', 'address', 'goto', 'domain', 'active'],
+  alias_domain: ['alias_domain', 'target_domain', 'active'],
+  spamalias: ['address'],
+  quota2: ['username', 'bytes', 'messages'],
+  quota2replica: ['username', 'bytes', 'messages'],
+  app_passwd: [
+    'id',
+    'name',
+    'mailbox',
+    'domain',
+    'password',
+    'active',
+    'imap_access',
+    'pop3_access',
+    'smtp_access',
+    'sieve_access',
+    'eas_access',
+    'dav_access',
+  ],
+  templates: ['id', 'template', 'type', 'attributes'],
+  user_acl: [
+    'username',
+    'spam_alias',
+    'tls_policy',
+    'spam_score',
+    'spam_policy',
+    'delimiter_action',
+    'syncjobs',
+    'eas_reset',
+    'sogo_profile_reset',
+    'pushover',
+    'quarantine',
+    'quarantine_attachments',
+    'quarantine_notification',
+    'quarantine_category',
+    'app_passwds',
+    'pw_reset',
+  ],
+  sasl_log: ['service', 'app_password', 'username', 'real_rip', 'datetime'],
+  tags_mailbox: ['tag_name', 'username'],
+  mailpassd_domain: ['domain', 'autojoin', 'template'],
+  mailpassd_mailbox: ['username', 'directory_id', 'template', 'applied', 'created_ms'],
+  mailpassd_change: ['id', 'address', 'kind', 'at_ms'],
+  mailpassd_login: [
+    'hour_ms',
+    'mailbox',
+    'network',
+    'service',
+    'credential',
+    'verdict',
+    'why',
+    'first_ms',
+    'last_ms',
+    'count',
+  ],
+} as const satisfies { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] }
