@@ -16,7 +16,7 @@ import type { Account, DirectoryPart } from './account.ts'
 import { DirectoryRecord, type DirectorySource, type RecordLimits } from './directory-record.ts'
 import { isHosted, needsDirectory } from './needs-directory.ts'
 import { StoredPart } from './stored-part.ts'
-import type { AccountSource } from './stored.ts'
+import type { AccountSource, StoredAccount } from './stored.ts'
 
 /** What somebody learned that may make a remembered account wrong. */
 export type AccountEvent =
@@ -79,13 +79,21 @@ export class AccountMemory implements Accounts {
   }
 
   get(address: Address): Account | Promise<Account> {
-    const entry = this.#known.get(address.full) ?? this.#strangers.get(address.full) ?? this.#open(address)
+    const entry = this.#find(address)
     const nowMs = this.#clock.monotonicMs()
     const stored = entry.stored.fresh(nowMs)
     if (stored === undefined) return this.#load(entry, address)
     if (!needsDirectory(stored.value, this.#settings())) return this.#account(entry, address, NOT_NEEDED)
     const part = entry.record.fresh(nowMs)
     return part === undefined ? this.#load(entry, address) : this.#account(entry, address, part)
+  }
+
+  /** The rows alone, fresh; costs no look-up in the directory. Rejects with MailpassdError store_*. */
+  async stored(address: Address): Promise<StoredAccount> {
+    const entry = this.#find(address)
+    const { value } = await entry.stored.get()
+    this.#settle(entry, address)
+    return value
   }
 
   changed(event: AccountEvent): void {
@@ -137,6 +145,10 @@ export class AccountMemory implements Accounts {
     entry.account = account
     this.#settle(entry, address)
     return account
+  }
+
+  #find(address: Address): Entry {
+    return this.#known.get(address.full) ?? this.#strangers.get(address.full) ?? this.#open(address)
   }
 
   #open(address: Address): Entry {

@@ -86,6 +86,12 @@ const UserDb = section(
         description: 'Home template: %d domain, %n local part. Default: mailbox_path_prefix + %d/%n.',
       }),
     ),
+    mail: Type.Optional(
+      Type.String({
+        description:
+          "Mail location template: %d domain, %n local part. Default: the mailbox's own mailbox_format and mailbox_path_prefix + %d/%n/.",
+      }),
+    ),
   },
   'What GET /v1/userdb answers.',
 )
@@ -120,3 +126,4 @@ export type SaslListenerConfig = SaslConfig['listeners'][number]
 export type TokenConfig = Config['tokens'][number]
 export type PasswordConfig = Config['password']
 export type LogConfig = Config['log']
+export type UserDbConfig = Config['userdb']

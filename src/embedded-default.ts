@@ -1,0 +1,67 @@
+/**
+ * What the embedded default makes at its first start, so that there is something to try: a realm export file with one
+ * user and a random password, an autojoin domain, and a token. All in the data directory, readable by its owner only.
+ */
+import { randomBytes } from 'node:crypto'
+import { open, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeRealmFile } from './directory/realm-file/write.ts'
+import { MailpassdError } from './errors.ts'
+import { makeHash } from './password/make.ts'
+import { Secret } from './secret.ts'
+
+export const TRY_DOMAIN = 'example.org'
+export const TRY_ADDRESS = `demo@${TRY_DOMAIN}`
+
+export interface EmbeddedDefault {
+  readonly token: string
+  /** The password of the user made here; absent when the realm file is somebody's own. */
+  readonly password: string | undefined
+}
+
+/**
+ * Makes what is absent and gives what a first login needs. Files that are there are left as they are: a realm file
+ * put in place before the first start is used, and then no user is made.
+ * Throws MailpassdError config_unreadable.
+ */
+export async function prepareEmbeddedDefault(dataDir: string, realmFile: string): Promise<EmbeddedDefault> {
+  const token = await keepSecret(join(dataDir, 'token'))
+  const passwordFile = join(dataDir, 'demo-password')
+  const exists = await open(realmFile, 'r').then(
+    (file) => file.close().then(() => true),
+    () => false,
+  )
+  if (exists) return { token, password: await readSecret(passwordFile) }
+  const password = await keepSecret(passwordFile)
+  const hash = await makeHash('BLF-CRYPT', Secret.fromText(password))
+  await writeRealmFile(realmFile, [
+    { username: 'demo', email: TRY_ADDRESS, hash, firstName: 'Demo', lastName: 'User' },
+  ])
+  return { token, password }
+}
+
+async function readSecret(path: string): Promise<string | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return text.trim() === '' ? undefined : text.trim()
+}
+
+/** The secret in this file, made at random when the file is not there. */
+async function keepSecret(path: string): Promise<string> {
+  const kept = await readSecret(path)
+  if (kept !== undefined) return kept
+  const made = randomBytes(24).toString('base64url')
+  try {
+    const file = await open(path, 'w', 0o600)
+    try {
+      await file.writeFile(`${made}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    throw new MailpassdError('config_unreadable', `${path} cannot be written; name a writable --data-dir`, {
+      cause: error,
+    })
+  }
+  return made
+}
