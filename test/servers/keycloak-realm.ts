@@ -130,7 +130,8 @@ const ROLES_OF_RULE = {
   'user-edit': { view: ['admin', 'user'], edit: ['admin', 'user'] },
 } as const satisfies Record<AttributeRule, object>
 
-function userProfile(wish: RealmWish): object {
+/** The declarative user profile of such a realm, as PUT users/profile takes it. */
+export function userProfile(wish: Pick<RealmWish, 'attributes' | 'emailEdited' | 'unmanaged'>): object {
   const own = wish.attributes ?? { mailcow_password: 'admin', mailcow_template: 'admin' }
   const email = wish.emailEdited === true ? ROLES_OF_RULE['user-edit'] : ROLES_OF_RULE['user-view']
   const everybody = ROLES_OF_RULE['user-edit']
