@@ -193,7 +193,7 @@ export const mailTables: Migration = {
     ...tables(ddl),
     ...INDEXES.map(
       ([table, column]) =>
-        `create index if not exists \`${table}_${column}\` on \`${table}\` (\`${column}\`)`,
+        `create index if not exists \`${table}_by_${column}\` on \`${table}\` (\`${column}\`)`,
     ),
     `insert into \`templates\` (\`template\`, \`type\`, \`attributes\`)
 select 'Default', 'mailbox', '${DEFAULT_TEMPLATE}' from (select 1 as \`one\`) as \`one\`

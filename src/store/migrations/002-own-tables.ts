@@ -26,7 +26,7 @@ export const ownTables: Migration = {
   \`kind\` varchar(16) not null,
   \`at_ms\` bigint not null
 ) ${ownTable}`,
-    'create index if not exists `mailpassd_change_at_ms` on `mailpassd_change` (`at_ms`)',
+    'create index if not exists `mailpassd_change_by_time` on `mailpassd_change` (`at_ms`)',
     // The login log, merged by hour. The hour leads the key: rows of a time lie together and go together.
     `create table if not exists \`mailpassd_login\` (
   \`hour_ms\` bigint not null,
