@@ -1,0 +1,35 @@
+/** The admin door's routes: health, metrics, the API's description, and logins that say why. */
+import type { FastifyInstance } from 'fastify'
+import type { Clock } from '../../clock.ts'
+import type { Login } from '../../login/login.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import { createAccessRules, type AccessToken } from './access.ts'
+import { createBaseApp } from './base-app.ts'
+import { addAdminRoutes } from './admin-routes.ts'
+import type { Describing } from './describing-routes.ts'
+import type { Readiness } from './health-routes.ts'
+
+export interface AdminAppOptions {
+  readonly login: Login
+  /** Asked on each /readyz; answered for within 2 s. */
+  readonly readiness: () => Promise<Readiness>
+  readonly metrics: Describing['metrics']
+  readonly tokens: readonly AccessToken[]
+  /** Of mailpassd, for /openapi.json. */
+  readonly version: string
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** The app; listen.ts gives it connections. */
+export function createAdminApp(options: AdminAppOptions): FastifyInstance {
+  const { clock, logger, version } = options
+  const base = { access: createAccessRules(options), clock, logger }
+  const app = createBaseApp(base)
+  let document: Promise<object> | undefined
+  // Rarely asked for: neither its modules nor its making belong to the start of the daemon.
+  const openApi = () =>
+    (document ??= import('./openapi.ts').then(({ openApiDocument }) => openApiDocument(version)))
+  addAdminRoutes(app, { ...options, openApi }, base)
+  return app
+}

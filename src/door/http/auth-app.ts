@@ -1,0 +1,40 @@
+/** The auth door's routes over HTTP: logins and userdb, nothing else. */
+import type { FastifyInstance } from 'fastify'
+import type { UserDb } from '../../account/userdb.ts'
+import type { Clock } from '../../clock.ts'
+import type { Login } from '../../login/login.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import { createAccessRules, type AccessToken } from './access.ts'
+import { createBaseApp, type BaseOptions, type HttpApp } from './base-app.ts'
+import { addLoginRoute } from './login-route.ts'
+import { addMailcowRoute } from './mailcow-route.ts'
+import { addUserDbRoute } from './userdb-route.ts'
+
+export interface AuthRoutes {
+  readonly login: Login
+  readonly userdb: UserDb
+}
+
+export interface AuthAppOptions extends AuthRoutes {
+  readonly tokens: readonly AccessToken[]
+  /** Networks (CIDR) from which `POST /` needs no token. */
+  readonly compatNetworks: readonly string[]
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Also used by openapi.ts, which describes these routes. */
+export function addAuthRoutes(app: HttpApp, { login, userdb }: AuthRoutes, base: BaseOptions): void {
+  addLoginRoute(app, login, base)
+  addMailcowRoute(app, login, base)
+  addUserDbRoute(app, userdb, base)
+}
+
+/** The app; listen.ts gives it connections. */
+export function createAuthApp(options: AuthAppOptions): FastifyInstance {
+  const { clock, logger } = options
+  const base = { access: createAccessRules(options), clock, logger }
+  const app = createBaseApp(base)
+  addAuthRoutes(app, options, base)
+  return app
+}

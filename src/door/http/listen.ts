@@ -1,0 +1,107 @@
+/**
+ * Gives an app its connections: one HTTP server per address, several at once, UNIX sockets among them, with the
+ * bounds that keep strangers from holding connections, and a drain that lets logins finish.
+ */
+import { createServer, STATUS_CODES, type Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { bindServer, formatAddress, parseListen, type ListenAddress } from '../sockets.ts'
+import { ApiError } from './api-error.ts'
+import { markUnixPeer } from './peer.ts'
+
+/** Longer than the 60 s for which Dovecot's HTTP client keeps a connection: the client closes first, not we. */
+const KEEP_ALIVE_MS = 75_000
+const HEADERS_WITHIN_MS = 10_000
+/** Head and body together; the answer has its own deadline. */
+const REQUEST_WITHIN_MS = 15_000
+const CHECK_EVERY_MS = 5_000
+const MAX_CONNECTIONS = 4096
+/** A login that came last has 8 s, and its answer must leave. */
+const DRAIN_WITHIN_MS = 10_000
+const DRAIN_STEP_MS = 50
+
+export interface HttpListener {
+  /** As configured, with the ports that were bound. */
+  readonly addresses: readonly string[]
+  /** Takes no more connections, lets requests under way finish (10 s at most), then closes the app. */
+  close(): Promise<void>
+}
+
+/**
+ * Listens on every address of `listen` (`host:port`, `unix:path`, relative to `dataDir`); `mode` is that of UNIX
+ * sockets, octal. Throws MailpassdError config_invalid, listen_failed; nothing is left bound then.
+ */
+export async function listenHttp(
+  app: FastifyInstance,
+  listen: readonly string[],
+  dataDir: string,
+  mode: string,
+): Promise<HttpListener> {
+  const wanted = listen.map((text) => parseListen(text, dataDir))
+  await app.ready()
+  const servers: Server[] = []
+  const addresses: string[] = []
+  try {
+    for (const address of wanted) {
+      const server = serverFor(app, address)
+      await bindServer(server, address, mode)
+      servers.push(server)
+      addresses.push(formatAddress(address, server.address()))
+    }
+  } catch (error) {
+    await Promise.all(servers.map(drain))
+    throw error
+  }
+  return {
+    addresses,
+    async close() {
+      await Promise.all(servers.map(drain))
+      await app.close()
+    },
+  }
+}
+
+function serverFor(app: FastifyInstance, address: ListenAddress): Server {
+  const server = createServer(
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: HEADERS_WITHIN_MS,
+      requestTimeout: REQUEST_WITHIN_MS,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
+      maxHeaderSize: 16 * 1024,
+      noDelay: true,
+    },
+    // `Expect: 100-continue` (Dovecot 2.3 sends it with each POST) is answered by Node itself.
+    (request, response) => app.routing(request, response),
+  )
+  server.maxConnections = MAX_CONNECTIONS
+  if (address.kind === 'unix') server.on('connection', markUnixPeer)
+  server.on('clientError', refuseMalformed)
+  return server
+}
+
+/** What is not HTTP gets one answer in our format. The error holds the bytes received: it is not looked at, not logged. */
+function refuseMalformed(error: Error, socket: Duplex): void {
+  const code = 'code' in error ? error.code : undefined
+  if (code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+  const body = JSON.stringify(new ApiError('bad_request', 'the request is malformed').body)
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n` +
+      `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+}
+
+async function drain(server: Server): Promise<void> {
+  const closed = Promise.withResolvers<void>()
+  server.close(() => closed.resolve())
+  // Requests under way end in connections kept alive: those are closed as soon as they are idle.
+  const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS)
+  const end = setTimeout(() => server.closeAllConnections(), DRAIN_WITHIN_MS)
+  await closed.promise
+  clearInterval(sweep)
+  clearTimeout(end)
+}
