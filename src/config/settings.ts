@@ -31,7 +31,8 @@ export function settingsFromConfig(directory: DirectoryConfig, store: StoreConfi
     version: 1,
     mailpasswordFlow: directory.mailpassword_flow,
     loginProvisioning: store.schema === 'mailcow' && directory.login_provisioning,
-    defaultTemplate: directory.default_template,
+    // Standalone, the template that the first migration makes: a domain added with nothing else said has to work.
+    defaultTemplate: directory.default_template ?? (store.schema === 'standalone' ? 'Default' : undefined),
     mappings: new Map(directory.mappings.map((mapping) => [mapping.attribute, mapping.template])),
     requireEmailVerified: directory.require_email_verified,
     refuseRequiredActions: directory.refuse_required_actions,

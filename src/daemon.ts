@@ -1,0 +1,206 @@
+/**
+ * The composition root: the only file that builds adapters and wires rooms and doors. `openHouse` is everything that a
+ * login needs; `startDaemon` puts the doors before it.
+ */
+import { AccountMemory } from './account/accounts.ts'
+import { followChanges } from './account/follow-changes.ts'
+import { createUserDb } from './account/userdb.ts'
+import { systemClock } from './clock.ts'
+import type { LoadedConfig } from './config/load.ts'
+import type { Config } from './config/schema.ts'
+import { settingsFromConfig } from './config/settings.ts'
+import { Memo } from './credential/memo.ts'
+import { CredentialVerifier } from './credential/verify.ts'
+import { openDirectory } from './directory/open.ts'
+import { watchDirectory } from './directory/watched.ts'
+import { listenSasl, type SaslListener } from './door/dovecot-auth/socket.ts'
+import type { AccessToken } from './door/http/access.ts'
+import { createAdminApp } from './door/http/admin-app.ts'
+import { createAuthApp } from './door/http/auth-app.ts'
+import { listenHttp, type HttpListener } from './door/http/listen.ts'
+import { createLoginLog } from './login-log/login-log.ts'
+import { decide } from './login/decide.ts'
+import { createLogin } from './login/login.ts'
+import { createApply } from './mailbox/apply.ts'
+import { createPasswordPool } from './password/pool.ts'
+import { openPolicy } from './policy/policy.ts'
+import { Secret } from './secret.ts'
+import { openStore } from './store/database.ts'
+import type { Logger } from './telemetry/logger.ts'
+import { createMetrics } from './telemetry/metrics.ts'
+
+/** Design §3 rule 2: what a login waits for the directory, and the oldest record that answers then. */
+const DIRECTORY_WAIT_MS = 2000
+const DIRECTORY_STALE_MS = 5 * 60 * 1000
+/** Requests in flight finish within the time any request may take. */
+const DRAIN_MS = 8000
+
+export type House = Awaited<ReturnType<typeof openHouse>>
+
+/** Builds adapters and rooms. Nothing listens; MariaDB and Keycloak may be down. Throws config_*, store_*. */
+export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logger, version: string) {
+  const clock = systemClock
+  const metrics = createMetrics({ version })
+  const store = await openStore({ ...config.store, dataDir }, { clock, logger })
+  const directory = watchDirectory(
+    openDirectory(config.directory, dataDir, { clock, logger }),
+    clock,
+    (...call) => metrics.recordDirectoryRequest(...call),
+  )
+  const frozen = settingsFromConfig(config.directory, config.store)
+  const settings = () => frozen
+  const pool = createPasswordPool({
+    allowWeak: config.password.allow_weak ?? false,
+    argon2MemoryMib: config.password.argon2_memory_mib,
+    workers: config.password.workers,
+    clock,
+  })
+  const accounts = new AccountMemory({
+    source: store.accounts,
+    directory,
+    settings,
+    clock,
+    logger,
+    limits: {
+      maxAccounts: config.memory.accounts,
+      storeFreshMs: config.store.fresh_seconds * 1000,
+      freshMs: config.directory.fresh_seconds * 1000,
+      unknownMs: config.directory.unknown_seconds * 1000,
+      waitMs: DIRECTORY_WAIT_MS,
+      staleMs: DIRECTORY_STALE_MS,
+    },
+  })
+  const verifier = new CredentialVerifier(new Memo(config.memory.memo_entries, clock), pool)
+  const apply = createApply(store.mailboxes)
+  const rooms = { policy: openPolicy, accounts, verifier, apply, settings, clock }
+  const log = createLoginLog({
+    writer: store.loginLog,
+    metrics,
+    logger,
+    clock,
+    mode: config.log.logins,
+    retentionDays: config.log.retention_days,
+    saslLog: true,
+  })
+  const login = createLogin({
+    decide: (request) => decide(request, rooms),
+    policy: openPolicy,
+    log,
+    clock,
+    logger,
+  })
+  metrics.watch({
+    passwordPool: () => pool.figures(),
+    records: () => accounts.size,
+    loginLogPending: () => log.pending(),
+  })
+
+  return {
+    clock,
+    store,
+    directory,
+    accounts,
+    metrics,
+    log,
+    login,
+    userdb: createUserDb(accounts, config.userdb, logger),
+    /** Known users can log in while the database answers; without the directory only those with a recent record. */
+    async readiness() {
+      const isStoreUp = await store.ping().then(
+        () => true,
+        () => false,
+      )
+      const failure = directory.lastFailure()
+      const degraded = [
+        ...(isStoreUp ? [] : ['store_down']),
+        ...(failure === undefined ? [] : ['directory_down']),
+      ]
+      return { ready: isStoreUp, degraded }
+    },
+    async close() {
+      await log.close()
+      await pool.close()
+      await Promise.all([directory.close(), store.close()])
+      metrics.close()
+    },
+  }
+}
+
+export interface Daemon {
+  readonly addresses: {
+    readonly http: readonly string[]
+    readonly sasl: readonly string[]
+    readonly admin: readonly string[]
+  }
+  /** Stops listening, lets requests in flight finish, writes what is buffered. */
+  close(): Promise<void>
+}
+
+/** Starts the doors of a house. When one cannot be bound, what was started is closed again. */
+export async function startDaemon(
+  house: House,
+  { config, dataDir }: LoadedConfig,
+  logger: Logger,
+  version: string,
+): Promise<Daemon> {
+  const { clock, login, metrics } = house
+  const tokens = tokensOf(config)
+  const http: HttpListener[] = []
+  const sasl: SaslListener[] = []
+  const follower = followChanges({
+    source: house.store.changes,
+    changed: (event) => house.accounts.changed(event),
+    clock,
+    logger,
+  })
+  house.log.start()
+
+  async function close(): Promise<void> {
+    await Promise.all([
+      ...http.map((listener) => listener.close()),
+      ...sasl.map((listener) => listener.close(DRAIN_MS)),
+    ])
+    follower.stop()
+    await house.close()
+  }
+
+  try {
+    const auth = createAuthApp({
+      login,
+      userdb: house.userdb,
+      tokens,
+      compatNetworks: config.compat.networks,
+      clock,
+      logger,
+    })
+    http.push(await listenHttp(auth, config.http.listen, dataDir, config.http.socket_mode))
+    for (const listener of config.sasl.listeners) {
+      const recordRefused = house.log.record.bind(house.log)
+      sasl.push(await listenSasl(listener, config.sasl, { login, recordRefused, clock, logger, dataDir }))
+    }
+    metrics.watch({ saslConnections: () => sasl.reduce((sum, listener) => sum + listener.connections, 0) })
+    const readiness = () => house.readiness()
+    const admin = createAdminApp({ login, readiness, metrics, tokens, version, clock, logger })
+    // Its UNIX socket opens everything without a token: for the owner and the group of the daemon alone.
+    http.push(await listenHttp(admin, config.admin.listen, dataDir, '0660'))
+  } catch (error) {
+    await close()
+    throw error
+  }
+
+  const [authDoor, adminDoor] = http
+  return {
+    addresses: {
+      http: authDoor?.addresses ?? [],
+      sasl: sasl.map((listener) => listener.address),
+      admin: adminDoor?.addresses ?? [],
+    },
+    close,
+  }
+}
+
+function tokensOf(config: Config): AccessToken[] {
+  return config.tokens.flatMap(({ name, scopes, secret }) =>
+    secret === undefined ? [] : [{ name, scopes, secret: Secret.fromText(secret) }],
+  )
+}

@@ -1,0 +1,47 @@
+/** The directory that the configuration names. */
+import { isAbsolute, join } from 'node:path'
+import type { Clock } from '../clock.ts'
+import type { DirectoryConfig } from '../config/schema.ts'
+import { MailpassdError } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Directory } from './directory.ts'
+import { createKeycloakDirectory } from './keycloak/directory.ts'
+import { createRealmFileDirectory } from './realm-file/directory.ts'
+
+/** The realm export file's absolute path. */
+export function realmFilePath(config: DirectoryConfig, dataDir: string): string {
+  return isAbsolute(config.file) ? config.file : join(dataDir, config.file)
+}
+
+/** Opens nothing on the network yet. Throws MailpassdError config_invalid, config_unreadable. */
+export function openDirectory(
+  config: DirectoryConfig,
+  dataDir: string,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): Directory {
+  const { kind, server_url, realm, client_id, client_secret } = config
+  if (kind === 'realm-file') {
+    return createRealmFileDirectory({
+      path: realmFilePath(config, dataDir),
+      passwordAttribute: config.password_attribute,
+      templateAttribute: config.template_attribute,
+      logger,
+      clock,
+    })
+  }
+  if (
+    server_url === undefined ||
+    realm === undefined ||
+    client_id === undefined ||
+    client_secret === undefined
+  ) {
+    throw new MailpassdError(
+      'config_invalid',
+      'directory: keycloak needs server_url, realm, client_id and a client secret',
+    )
+  }
+  return createKeycloakDirectory(
+    { ...config, server_url, realm, client_id, client_secret },
+    { clock, logger },
+  )
+}

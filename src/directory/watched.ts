@@ -1,0 +1,42 @@
+/** A directory that tells metrics and readiness how its calls went; nothing else of it changes. */
+import type { Clock } from '../clock.ts'
+import { toMailpassdError, type ErrorCode } from '../errors.ts'
+import type { Directory } from './directory.ts'
+
+export interface WatchedDirectory extends Directory {
+  /** The code of the last call's error, or undefined when it succeeded or there was none. */
+  lastFailure(): ErrorCode | undefined
+}
+
+/** `record` is called once per call with `ok` or the error's code. */
+export function watchDirectory(
+  directory: Directory,
+  clock: Clock,
+  record: (request: string, result: string, durationMs: number) => void,
+): WatchedDirectory {
+  let failure: ErrorCode | undefined
+
+  async function watched<T>(request: string, call: () => Promise<T>): Promise<T> {
+    const startedAtMs = clock.monotonicMs()
+    try {
+      const answer = await call()
+      failure = undefined
+      record(request, 'ok', clock.monotonicMs() - startedAtMs)
+      return answer
+    } catch (thrown) {
+      const error = toMailpassdError(thrown)
+      failure = error.code
+      record(request, error.code, clock.monotonicMs() - startedAtMs)
+      throw error
+    }
+  }
+
+  return {
+    findByEmail: (email) => watched('lookup', () => directory.findByEmail(email)),
+    findById: (id) => watched('lookup_by_id', () => directory.findById(id)),
+    // Answered from a cache for a minute: not a call to count.
+    profile: () => directory.profile(),
+    close: () => directory.close(),
+    lastFailure: () => failure,
+  }
+}
