@@ -5,9 +5,8 @@
  */
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { connect } from 'node:net'
 import { startChild } from './child.ts'
-import { freePorts } from './ports.ts'
+import { accepts, freePorts } from './ports.ts'
 import { makeRoot, missing } from './roots.ts'
 
 export type DovecotVersion = '2.3' | '2.4'
@@ -112,17 +111,6 @@ sieve_script personal {
   active_path = ~/.dovecot.sieve
 }
 `
-}
-
-async function accepts(port: number): Promise<boolean> {
-  return await new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Free loopback ports for servers that cannot be told to take one themselves. */
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 
 /**
  * As many different ports as asked for, free on 127.0.0.1 a moment ago. All are held until the last is known, so
@@ -29,4 +29,16 @@ export async function freePort(): Promise<number> {
   const [port] = await freePorts(1)
   if (port === undefined) throw new Error('no port')
   return port
+}
+
+/** Whether something listens on this loopback port now. */
+export async function accepts(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
 }

@@ -1,0 +1,142 @@
+/**
+ * A real Postfix, 3.7 from the host or 3.10 from the trixie chroot, with the files of conf/postfix: submission over
+ * mailpassd's UNIX socket and over its TCP one, a port 25 of its own kind, and delivery by LMTP.
+ * Made first, so that mailpassd can bind its socket inside the queue directory, started afterwards.
+ */
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { startChild, type Child } from './child.ts'
+import { accepts, freePorts } from './ports.ts'
+import { makeRoot, missing } from './roots.ts'
+
+export type PostfixVersion = '3.7' | '3.10'
+
+export interface Postfix {
+  readonly version: PostfixVersion
+  /** Where mailpassd is to listen (a path of the host, mode 0666) before `start`. */
+  readonly saslSocket: string
+  readonly ports: { readonly unix: number; readonly tcp: number; readonly smtp: number }
+  readonly start: (options: PostfixStart) => Promise<void>
+  readonly log: () => string
+  readonly stop: () => Promise<void>
+}
+
+export interface PostfixStart {
+  readonly saslPort: number
+  readonly lmtpPort: number
+  /** Domains whose mail goes to LMTP. */
+  readonly domains: readonly string[]
+}
+
+const SHIPPED = join(import.meta.dirname, '../../conf/postfix')
+
+function rootOf(version: PostfixVersion): 'host' | 'trixie' {
+  return version === '3.7' ? 'host' : 'trixie'
+}
+
+/** Why this Postfix cannot be started here, or undefined. */
+export function postfixMissing(version: PostfixVersion): string | undefined {
+  return missing(rootOf(version), '/usr/sbin/postfix')
+}
+
+function mainCf(dir: string, shipped: string, start: PostfixStart): string {
+  return `${shipped.replace(/^smtpd_tls_auth_only = yes$/m, 'smtpd_tls_auth_only = no')}
+compatibility_level = 3.6
+queue_directory = ${dir}/queue
+data_directory = ${dir}/data
+maillog_file = ${dir}/mail.log
+maillog_file_prefixes = ${dir}
+myhostname = mx.mailpassd.test
+mydestination =
+mynetworks =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+alias_maps =
+local_recipient_maps =
+local_transport = error:there are no local users
+smtputf8_enable = no
+virtual_mailbox_domains = ${start.domains.join(' ')}
+virtual_transport = lmtp:inet:127.0.0.1:${start.lmtpPort}
+lmtp_host_lookup = native
+# Beside smtpd_tls_auth_only, what differs from the shipped lines: no limits for the one address of all tests.
+smtpd_client_connection_rate_limit = 0
+smtpd_client_connection_count_limit = 0
+smtpd_peername_lookup = no
+smtpd_error_sleep_time = 0
+`
+}
+
+const SERVICES = `
+pickup    unix  n - n 60 1 pickup
+cleanup   unix  n - n - 0 cleanup
+qmgr      unix  n - n 300 1 qmgr
+rewrite   unix  - - n - - trivial-rewrite
+bounce    unix  - - n - 0 bounce
+defer     unix  - - n - 0 bounce
+trace     unix  - - n - 0 bounce
+verify    unix  - - n - 1 verify
+flush     unix  n - n 1000? 0 flush
+proxymap  unix  - - n - - proxymap
+smtp      unix  - - n - - smtp
+relay     unix  - - n - - smtp
+error     unix  - - n - - error
+retry     unix  - - n - - error
+discard   unix  - - n - - discard
+lmtp      unix  - - n - - lmtp
+anvil     unix  - - n - 1 anvil
+scache    unix  - - n - 1 scache
+postlog   unix-dgram n - n - 1 postlogd
+`
+
+/** The shipped services on our ports: the two submissions become one over each of mailpassd's sockets. */
+function masterCf(shipped: string, ports: Postfix['ports'], saslPort: number): string {
+  const submission = shipped
+    .slice(shipped.indexOf('\nsubmission ') + 1, shipped.indexOf('\nsubmissions '))
+    .replace('smtpd_tls_security_level=encrypt', 'smtpd_tls_security_level=none')
+  const on = (port: number): string =>
+    submission.replace(/^submission inet n +- +y/, `127.0.0.1:${port} inet n - n`)
+  return `127.0.0.1:${ports.smtp} inet n - n - - smtpd
+${on(ports.unix)}
+${on(ports.tcp)}
+  -o smtpd_sasl_path=inet:127.0.0.1:${saslPort}
+${SERVICES}`
+}
+
+/** A Postfix with its directories, not yet started. */
+export async function makePostfix(version: PostfixVersion): Promise<Postfix> {
+  const root = await makeRoot(rootOf(version))
+  const [unix = 0, tcp = 0, smtp = 0] = await freePorts(3)
+  const ports = { unix, tcp, smtp }
+  const [program, args] = root.command(
+    '/bin/sh',
+    '-c',
+    `cd ${root.dir} && mkdir -p etc queue/private data && chown root queue && chown postfix queue/private data`,
+  )
+  await promisify(execFile)(program, args)
+  await chmod(join(root.hostDir, 'queue/private'), 0o700)
+
+  let child: Child | undefined
+  const logFile = join(root.hostDir, 'mail.log')
+  const start = async (options: PostfixStart): Promise<void> => {
+    const main = await readFile(join(SHIPPED, 'main.cf.inc'), 'utf8')
+    const master = await readFile(join(SHIPPED, 'master.cf.inc'), 'utf8')
+    await writeFile(join(root.hostDir, 'etc/main.cf'), mainCf(root.dir, main, options))
+    await writeFile(join(root.hostDir, 'etc/master.cf'), masterCf(master, ports, options.saslPort))
+    child = startChild(...root.command('/usr/sbin/postfix', '-c', `${root.dir}/etc`, 'start-fg'))
+    await child.until(() => accepts(smtp))
+  }
+  return {
+    version,
+    ports,
+    saslSocket: join(root.hostDir, 'queue/private/mailpassd'),
+    start,
+    log: () => `${child?.output() ?? ''}${existsSync(logFile) ? readFileSync(logFile, 'latin1') : ''}`,
+    stop: async () => {
+      await child?.stop()
+      await root.remove()
+    },
+  }
+}
