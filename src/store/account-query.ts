@@ -116,30 +116,30 @@ export function appPasswordQuery(db: Kysely<Tables>) {
   )
 }
 
-/**
- * What making a mailbox depends on: one row for each template (or one with none), each with the domain's totals.
- * People only: mailcow counts rows with kind = ''.
- */
-export function makingQuery(db: Kysely<Tables>) {
-  const totals = db
-    .selectFrom('mailbox')
-    .select((eb) => [
-      eb.fn.countAll<number | string>().as('mailbox_count'),
-      eb.fn.coalesce(eb.fn.sum<number | string>('quota'), sql<number>`0`).as('quota_sum'),
-    ])
-    .where('domain', '=', DOMAIN)
-    .where('kind', '=', '')
-    .as('totals')
+/** What a domain has: people only, as mailcow counts (rows with kind = ''). Always one row. */
+export function totalsQuery(db: Kysely<Tables>) {
   return addressed(
     db
-      .selectFrom(totals)
+      .selectFrom('mailbox')
+      .select((eb) => [
+        eb.fn.countAll<number | string>().as('mailbox_count'),
+        eb.fn.coalesce(eb.fn.sum<number | string>('quota'), sql<number>`0`).as('quota_sum'),
+      ])
+      .where('domain', '=', DOMAIN)
+      .where('kind', '=', '')
+      .compile(),
+  )
+}
+
+/** What else making depends on: one row for each template, or one with none. */
+export function makingQuery(db: Kysely<Tables>) {
+  return addressed(
+    db
+      .selectFrom(sql<{ one: number }>`(select 1 as one)`.as('one'))
       .leftJoin('spamalias as s', (join) => join.on('s.address', '=', ADDRESS))
       .leftJoin('templates as t', (join) => join.on('t.type', '=', 'mailbox'))
       .select([
-        'totals.mailbox_count',
-        'totals.quota_sum',
         's.address as spamalias_key',
-        't.id as template_id',
         't.template as template_name',
         't.type as template_type',
         't.attributes as template_attributes',
@@ -154,3 +154,4 @@ type RowOf<Query> = Query extends AddressedQuery<infer Row> ? Row : never
 export type AccountRow = RowOf<ReturnType<typeof accountQuery>>
 export type AppPasswordRow = RowOf<ReturnType<typeof appPasswordQuery>>
 export type MakingRow = RowOf<ReturnType<typeof makingQuery>>
+export type TotalsRow = RowOf<ReturnType<typeof totalsQuery>>

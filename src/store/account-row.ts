@@ -13,7 +13,8 @@ import type {
 import { MailpassdError } from '../errors.ts'
 import { FLAGGED_SERVICES, type FlaggedService } from '../login/service.ts'
 import type { MailboxTemplate } from '../mailbox/template.ts'
-import type { AccountRow, AppPasswordRow, MakingRow } from './account-query.ts'
+import type { AccountRow, AppPasswordRow, MakingRow, TotalsRow } from './account-query.ts'
+import type { Totals } from './domain-totals.ts'
 
 export const BYTES_PER_MIB = 1024 * 1024
 
@@ -132,18 +133,24 @@ function isOther(key: string | null, wanted: string): boolean {
   return key !== null && key !== wanted
 }
 
-/** The facts of making, from the account's row and the making rows. */
+export function toTotals(row: TotalsRow | undefined): Totals {
+  return {
+    mailboxCount: Number(row?.mailbox_count ?? 0),
+    quotaSumBytes: Number(row?.quota_sum ?? 0),
+  }
+}
+
+/** The facts of making, from the account's row, the making rows and the domain's totals. */
 export function toMaking(
   row: AccountRow,
   making: readonly MakingRow[],
-  { full }: Wanted,
+  totals: Totals,
   templates: readonly MailboxTemplate[],
+  { full }: Wanted,
 ): MakingFacts {
-  const first = making[0]
-  const spamAlias = first?.spamalias_key ?? null
+  const spamAlias = making[0]?.spamalias_key ?? null
   return {
-    mailboxCount: Number(first?.mailbox_count ?? 0),
-    quotaSumBytes: Number(first?.quota_sum ?? 0),
+    ...totals,
     isAlias: row.alias_key === full,
     isSpamAlias: spamAlias === full,
     collides: isOther(row.mailbox_key, full) || isOther(row.alias_key, full) || isOther(spamAlias, full),

@@ -1,5 +1,5 @@
 /** Loads accounts: the store as the account room needs it (account/stored.ts). */
-import type { AccountSource, StoredAccount } from '../account/stored.ts'
+import type { AccountSource, MakingFacts, StoredAccount } from '../account/stored.ts'
 import { MailpassdError } from '../errors.ts'
 import { parseTemplate } from '../mailbox/parse-template.ts'
 import type { MailboxTemplate } from '../mailbox/template.ts'
@@ -8,14 +8,17 @@ import {
   accountQuery,
   appPasswordQuery,
   makingQuery,
+  totalsQuery,
   type AccountRow,
   type AddressedQuery,
   type AppPasswordRow,
   type MakingRow,
+  type TotalsRow,
 } from './account-query.ts'
-import { toAccount, toAppPasswords, toMaking } from './account-row.ts'
+import { toAccount, toAppPasswords, toMaking, toTotals } from './account-row.ts'
 import type { Border } from './border.ts'
-import type { Reader } from './dialect/dialect.ts'
+import type { Reader, Writer } from './dialect/dialect.ts'
+import type { DomainTotals, Totals } from './domain-totals.ts'
 
 interface Wanted {
   readonly full: string
@@ -25,51 +28,83 @@ interface Wanted {
 /** Parsed templates are remembered by their text; more than this are never of one database. */
 const MAX_PARSED_TEMPLATES = 2000
 
+export interface AccountsOptions {
+  readonly border: Border
+  readonly totals: DomainTotals
+  readonly logger: Logger
+  /** Once the tables were looked at: whether mailcow's table `tfa` is among them. */
+  readonly hasTfa: () => boolean
+}
+
+/** How totals are come by: from memory, or counted in the transaction that asks. */
+type CountTotals = (count: () => Promise<Totals>) => Promise<Totals>
+
 export class Accounts implements AccountSource {
   readonly #border: Border
+  readonly #totals: DomainTotals
   readonly #logger: Logger
-  readonly #appPasswords: AddressedQuery<AppPasswordRow>
-  readonly #making: AddressedQuery<MakingRow>
-  readonly #withTfa: AddressedQuery<AccountRow>
-  readonly #withoutTfa: AddressedQuery<AccountRow>
   readonly #hasTfa: () => boolean
+  readonly #queries: {
+    readonly withTfa: AddressedQuery<AccountRow>
+    readonly withoutTfa: AddressedQuery<AccountRow>
+    readonly appPasswords: AddressedQuery<AppPasswordRow>
+    readonly totals: AddressedQuery<TotalsRow>
+    readonly making: AddressedQuery<MakingRow>
+  }
   readonly #templates = new Map<string, MailboxTemplate | undefined>()
 
-  /** `hasTfa` tells, once the tables were looked at, whether mailcow's table `tfa` is among them. */
-  constructor(border: Border, logger: Logger, hasTfa: () => boolean) {
+  constructor({ border, totals, logger, hasTfa }: AccountsOptions) {
     const { reader } = border.dialect
     this.#border = border
+    this.#totals = totals
     this.#logger = logger
     this.#hasTfa = hasTfa
-    this.#withTfa = accountQuery(reader, true)
-    this.#withoutTfa = accountQuery(reader, false)
-    this.#appPasswords = appPasswordQuery(reader)
-    this.#making = makingQuery(reader)
+    this.#queries = {
+      withTfa: accountQuery(reader, true),
+      withoutTfa: accountQuery(reader, false),
+      appPasswords: appPasswordQuery(reader),
+      totals: totalsQuery(reader),
+      making: makingQuery(reader),
+    }
   }
 
   loadAccount(address: Wanted): Promise<StoredAccount> {
-    return this.#border.read((db) => this.loadIn(db, address))
+    return this.#border.read((db) =>
+      this.#load(db, address, (count) => this.#totals.get(address.domain, count)),
+    )
   }
 
   /** The same within a transaction: what it sees is what its writes meet. */
-  async loadIn(db: Reader, address: Wanted): Promise<StoredAccount> {
-    const query = this.#hasTfa() ? this.#withTfa : this.#withoutTfa
+  loadIn(trx: Writer, address: Wanted): Promise<StoredAccount> {
+    return this.#load(trx, address, (count) => count())
+  }
+
+  async #load(db: Reader, address: Wanted, countTotals: CountTotals): Promise<StoredAccount> {
+    const query = this.#hasTfa() ? this.#queries.withTfa : this.#queries.withoutTfa
     const { rows } = await db.executeQuery(query(address))
     const row = rows[0]
     if (row === undefined) throw new MailpassdError('store_failed', 'the account statement gave no row')
     const account = toAccount(row, address)
     if (account.mailbox === undefined) {
-      const making = await db.executeQuery(this.#making(address))
-      const templates = this.#parseTemplates(making.rows)
-      return { ...account, appPasswords: [], making: toMaking(row, making.rows, address, templates) }
+      const making = await this.#loadMaking(db, row, address, countTotals)
+      return { ...account, appPasswords: [], making }
     }
     const hasAppPasswords = Number(row.app_passwords) > 0
-    const appPasswords = hasAppPasswords ? await db.executeQuery(this.#appPasswords(address)) : { rows: [] }
-    return {
-      ...account,
-      appPasswords: toAppPasswords(appPasswords.rows, address.full),
-      making: undefined,
-    }
+    const found = hasAppPasswords ? await db.executeQuery(this.#queries.appPasswords(address)) : { rows: [] }
+    return { ...account, appPasswords: toAppPasswords(found.rows, address.full), making: undefined }
+  }
+
+  async #loadMaking(
+    db: Reader,
+    row: AccountRow,
+    address: Wanted,
+    countTotals: CountTotals,
+  ): Promise<MakingFacts> {
+    const count = async () => toTotals((await db.executeQuery(this.#queries.totals(address))).rows[0])
+    const isHosted = row.domain_key === address.domain
+    const { rows } = await db.executeQuery(this.#queries.making(address))
+    const totals = isHosted ? await countTotals(count) : toTotals(undefined)
+    return toMaking(row, rows, totals, this.#parseTemplates(rows), address)
   }
 
   #parseTemplates(rows: readonly MakingRow[]): readonly MailboxTemplate[] {

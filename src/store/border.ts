@@ -5,7 +5,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
-import { MailpassdError } from '../errors.ts'
+import { MailpassdError, toMailpassdError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Dialect, Fault, Reader, Writer } from './dialect/dialect.ts'
 
@@ -124,6 +124,8 @@ export class Border {
         return new MailpassdError('store_schema', message, { cause: error })
       case 'denied':
         return new MailpassdError('store_failed', `${message}; grant the user this right`, { cause: error })
+      case 'foreign':
+        return toMailpassdError(error)
       case 'failed':
         return new MailpassdError('store_failed', message, { cause: error })
     }

@@ -16,6 +16,7 @@ import { Changes } from './changes.ts'
 import type { Dialect } from './dialect/dialect.ts'
 import { connectMysql } from './dialect/mysql.ts'
 import { connectSqlite } from './dialect/sqlite.ts'
+import { DomainTotals } from './domain-totals.ts'
 import { Domains } from './domains.ts'
 import { LoginLogs } from './login-log.ts'
 import { Mailboxes } from './mailboxes.ts'
@@ -80,11 +81,12 @@ export async function openStore(options: StoreOptions, { clock, logger }: StoreC
       hasTfa = columns.get('tfa')?.has('active') === true && columns.get('tfa')?.has('username') === true
     },
   })
-  const accounts = new Accounts(border, logger, () => hasTfa)
+  const totals = new DomainTotals(options.fresh_seconds * 1000, clock)
+  const accounts = new Accounts({ border, totals, logger, hasTfa: () => hasTfa })
 
   return {
     accounts,
-    mailboxes: new Mailboxes(border, accounts, clock),
+    mailboxes: new Mailboxes({ border, accounts, totals, clock }),
     loginLog: new LoginLogs(border),
     changes: new Changes(border, clock),
     domains: new Domains(border, options.schema, clock),

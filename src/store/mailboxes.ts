@@ -7,6 +7,7 @@ import type { Applied, MailboxWriter, Plan } from '../mailbox/change.ts'
 import type { Accounts } from './accounts.ts'
 import type { Border } from './border.ts'
 import { writeChangeRow } from './changes.ts'
+import type { DomainTotals } from './domain-totals.ts'
 import { writeChange } from './mailbox-rows.ts'
 
 /** What the store knows of a mailbox's tie to the directory. */
@@ -18,20 +19,29 @@ export interface Binding {
   readonly createdMs: number
 }
 
+export interface MailboxesOptions {
+  readonly border: Border
+  readonly accounts: Accounts
+  readonly totals: DomainTotals
+  readonly clock: Clock
+}
+
 export class Mailboxes implements MailboxWriter {
   readonly #border: Border
   readonly #accounts: Accounts
+  readonly #totals: DomainTotals
   readonly #clock: Clock
 
-  constructor(border: Border, accounts: Accounts, clock: Clock) {
+  constructor({ border, accounts, totals, clock }: MailboxesOptions) {
     this.#border = border
     this.#accounts = accounts
+    this.#totals = totals
     this.#clock = clock
   }
 
   async apply(address: Address, plan: (stored: StoredAccount) => Plan): Promise<Applied> {
     const { dialect } = this.#border
-    return this.#border.write(async (trx) => {
+    const applied = await this.#border.write(async (trx): Promise<Applied> => {
       await dialect.lockDomain(trx, address.domain)
       const planned = plan(await this.#accounts.loadIn(trx, address))
       if (planned.kind === 'refused') return { kind: 'refused', why: planned.why }
@@ -41,6 +51,8 @@ export class Mailboxes implements MailboxWriter {
       await writeChangeRow(trx, { address: address.full, kind: 'mailbox', atMs: nowMs })
       return { kind: 'done', made: planned.changes.some((change) => change.kind === 'make_mailbox') }
     })
+    if (applied.kind === 'done' && applied.made) this.#totals.forget(address.domain)
+    return applied
   }
 
   /** The binding of this mailbox, absent where none was ever made. */

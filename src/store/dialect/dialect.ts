@@ -4,9 +4,10 @@ import type { Tables } from '../tables.ts'
 
 /**
  * What a foreign error means to us. duplicate and conflict: look again and retry; unavailable: the same call may
- * work later; denied: a right is missing; schema: a table or column is missing; failed: anything else.
+ * work later; denied: a right is missing; schema: a table or column is missing; failed: the database refused for
+ * another reason; foreign: not of the database at all, a fault of ours that passed through.
  */
-export type FaultKind = 'duplicate' | 'conflict' | 'unavailable' | 'denied' | 'schema' | 'failed'
+export type FaultKind = 'duplicate' | 'conflict' | 'unavailable' | 'denied' | 'schema' | 'failed' | 'foreign'
 
 export interface Fault {
   readonly kind: FaultKind
@@ -37,12 +38,7 @@ export interface Dialect {
   greatest(a: RawBuilder<unknown>, b: RawBuilder<unknown>): RawBuilder<number>
   least(a: RawBuilder<unknown>, b: RawBuilder<unknown>): RawBuilder<number>
   /** Deletes at most `rows` rows that meet the condition; gives how many. */
-  deleteSome(
-    trx: Writer,
-    table: keyof Tables,
-    condition: RawBuilder<unknown>,
-    rows: number,
-  ): Promise<number>
+  deleteSome(trx: Writer, table: keyof Tables, condition: RawBuilder<unknown>, rows: number): Promise<number>
   /** Tables of the database with their columns. */
   columns(db: Reader): Promise<ReadonlyMap<string, ReadonlySet<string>>>
   /** Runs `work` while no other process migrates this database. */

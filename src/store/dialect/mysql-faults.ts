@@ -67,7 +67,7 @@ function textOf(error: Error, kind: FaultKind): string {
 
 /** Classifies anything that mysql2 may throw. */
 export function mysqlFault(thrown: unknown): Fault {
-  if (!(thrown instanceof Error)) return { kind: 'failed', text: 'a value that is not an Error was thrown' }
+  if (!(thrown instanceof Error)) return { kind: 'foreign', text: 'a value that is not an Error was thrown' }
   if (thrown instanceof TimeLimitError) return { kind: 'unavailable', text: thrown.message }
   const number = numberOf(thrown)
   const byNumber = number === undefined ? undefined : BY_NUMBER.get(number)
@@ -82,5 +82,5 @@ export function mysqlFault(thrown: unknown): Fault {
   if (lost || thrown.message === 'Queue limit reached.' || thrown.message === 'Pool is closed.') {
     return { kind: 'unavailable', text: thrown.message === '' ? code : thrown.message }
   }
-  return { kind: 'failed', text: thrown.message }
+  return { kind: number === undefined && code === '' ? 'foreign' : 'failed', text: thrown.message }
 }

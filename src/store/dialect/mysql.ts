@@ -43,6 +43,8 @@ export function connectMysql(config: StoreConfig, clock: Clock): Dialect {
             connectionLimit: config.connections,
             dateStrings: true,
             supportBigNumbers: true,
+            // The text as it stands there: attribute_hash is made of it.
+            jsonStrings: true,
             // Per connection; beyond this the least used statement is closed.
             maxPreparedStatements: 200,
           },

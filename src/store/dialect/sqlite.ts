@@ -150,7 +150,10 @@ function codeOf(error: unknown): number | undefined {
 export function sqliteFault(thrown: unknown): Fault {
   const text = thrown instanceof Error ? thrown.message : 'a value that is not an Error was thrown'
   const code = codeOf(thrown)
-  if (code === undefined) return { kind: 'failed', text }
+  if (code === undefined) {
+    const isClosed = thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_INVALID_STATE'
+    return { kind: isClosed ? 'unavailable' : 'foreign', text }
+  }
   switch (code) {
     case SQLITE_CONSTRAINT_PRIMARYKEY:
     case SQLITE_CONSTRAINT_UNIQUE:

@@ -173,8 +173,9 @@ function tables(ddl: Ddl): readonly string[] {
   ]
 }
 
-const INDEXES: readonly (readonly [table: string, column: string])[] = [
-  ['mailbox', 'domain'],
+const INDEXES: readonly (readonly [table: string, ...columns: string[]])[] = [
+  // Answers by itself what the mailboxes of a domain count and hold together.
+  ['mailbox', 'domain', 'kind', 'quota'],
   ['mailbox', 'kind'],
   ['alias', 'domain'],
   ['alias_domain', 'active'],
@@ -192,8 +193,10 @@ export const mailTables: Migration = {
   statements: (ddl) => [
     ...tables(ddl),
     ...INDEXES.map(
-      ([table, column]) =>
-        `create index if not exists \`${table}_by_${column}\` on \`${table}\` (\`${column}\`)`,
+      ([table, ...columns]) =>
+        `create index if not exists \`${table}_by_${columns[0]}\` on \`${table}\` (${columns
+          .map((column) => `\`${column}\``)
+          .join(', ')})`,
     ),
     `insert into \`templates\` (\`template\`, \`type\`, \`attributes\`)
 select 'Default', 'mailbox', '${DEFAULT_TEMPLATE}' from (select 1 as \`one\`) as \`one\`
