@@ -4,7 +4,7 @@
  * (JSON.parse, the HTTP parser), and bodies hold tokens and hashes.
  */
 import { readFileSync } from 'node:fs'
-import { Pool } from 'undici'
+import { errors, Pool } from 'undici'
 import { MailpassdError } from '../../errors.ts'
 
 export interface Tls {
@@ -104,7 +104,8 @@ async function send(pool: Pool, asked: HttpRequest, fault: Fault) {
       const code = codeOf(error)
       if (attempt === 1 && CLOSED_UNDER_US.has(code)) continue
       // What the HTTP parser does not take for HTTP came from something that is no Keycloak.
-      throw fault(code.startsWith('HPE_') ? 'directory_invalid' : 'directory_unavailable', code)
+      const noHttp = error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError
+      throw fault(noHttp ? 'directory_invalid' : 'directory_unavailable', code)
     }
   }
 }
