@@ -69,7 +69,7 @@ interface Job {
 }
 
 const MAX_QUEUED_PER_LANE = 512
-const THREAD_IDLE_MS = 10_000
+const THREAD_IDLE_MS = 30_000
 const MAX_RUN_MS = 60_000
 
 export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
