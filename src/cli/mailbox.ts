@@ -1,0 +1,135 @@
+/** `mailpassd mailbox show|rebind`: what the database says of a mailbox, and which directory user it belongs to. */
+import type { StoredMailbox } from '../account/stored.ts'
+import { EXIT, MailpassdError } from '../errors.ts'
+import { FLAGGED_SERVICES } from '../login/service.ts'
+import type { Binding } from '../store/mailboxes.ts'
+import { parseArguments } from './args.ts'
+import type { Command } from './command.ts'
+import {
+  addressArgument,
+  printFields,
+  printJson,
+  STORE_OPTIONS_HELP,
+  withConfiguredStore,
+} from './with-store.ts'
+
+/** mailpassd_mailbox.directory_id; Keycloak's are UUIDs. */
+const MAX_ID_LENGTH = 255
+
+interface Shown {
+  readonly mailbox: StoredMailbox
+  readonly appPasswords: number
+  readonly binding: Binding | undefined
+}
+
+function missingRows(mailbox: StoredMailbox): readonly string[] {
+  const { missing } = mailbox
+  return [
+    ...(missing.alias ? ['alias'] : []),
+    ...(missing.quota2 ? ['quota2'] : []),
+    ...(missing.quota2replica ? ['quota2replica'] : []),
+    ...(missing.userAcl ? ['user_acl'] : []),
+  ]
+}
+
+const ACTIVE_TEXT = ['no', 'yes', 'receives mail, no login'] as const
+
+function asJson({ mailbox, appPasswords, binding }: Shown): object {
+  return {
+    address: mailbox.username,
+    active: mailbox.active,
+    authsource: mailbox.authsource,
+    kind: mailbox.kind,
+    name: mailbox.name,
+    quota_bytes: mailbox.quotaBytes,
+    sql_hash: mailbox.hash !== '',
+    second_factor: mailbox.tfaActive,
+    services: Object.fromEntries(
+      FLAGGED_SERVICES.map((service) => [service, mailbox.services[service] ?? true]),
+    ),
+    app_passwords: appPasswords,
+    directory_id: mailbox.directoryId ?? null,
+    template: binding === undefined || binding.template === '' ? null : binding.template,
+    applied: binding?.applied ?? {},
+    missing_rows: missingRows(mailbox),
+  }
+}
+
+export const mailboxShow: Command = {
+  name: 'mailbox show',
+  summary: 'show what the database says of a mailbox',
+  help: `Usage: mailpassd mailbox show ADDRESS [OPTIONS]
+
+Shows the mailbox as a login sees it: active, protocols, where its password comes from, and the directory user it
+belongs to. Passwords and hashes are not shown.
+
+${STORE_OPTIONS_HELP}`,
+
+  async run(args, io) {
+    const options = parseArguments('mailbox show', args, {
+      text: ['config', 'data-dir'],
+      flags: ['json'],
+      positionals: ['ADDRESS'],
+    })
+    const address = addressArgument(options.positionals[0] ?? '')
+    const shown = await withConfiguredStore(options, io, async (store): Promise<Shown> => {
+      const { mailbox, appPasswords } = await store.accounts.loadAccount(address)
+      if (mailbox === undefined) throw new MailpassdError('not_found', `there is no mailbox ${address.full}`)
+      const binding = await store.mailboxes.lookupBinding(address)
+      return { mailbox, appPasswords: appPasswords.length, binding }
+    })
+    if (options.flag('json')) {
+      printJson(io, asJson(shown))
+      return EXIT.ok
+    }
+    const { mailbox, binding } = shown
+    const missing = missingRows(mailbox)
+    printFields(io, {
+      mailbox: mailbox.username,
+      active: ACTIVE_TEXT[mailbox.active],
+      'password from': mailbox.authsource,
+      protocols:
+        FLAGGED_SERVICES.filter((service) => mailbox.services[service] ?? true).join(' ') || '(none)',
+      quota: mailbox.quotaBytes === 0 ? 'unlimited' : `${mailbox.quotaBytes} bytes`,
+      'app passwords': shown.appPasswords,
+      'second factor': mailbox.tfaActive ? 'yes: only app passwords open it' : 'no',
+      'directory id': mailbox.directoryId ?? '(none: the next good login binds its user)',
+      template: binding === undefined || binding.template === '' ? '(not made by one)' : binding.template,
+      ...(missing.length === 0 ? {} : { 'rows missing': `${missing.join(' ')} (the next login makes them)` }),
+    })
+    return EXIT.ok
+  },
+}
+
+export const mailboxRebind: Command = {
+  name: 'mailbox rebind',
+  summary: 'let another directory user have a mailbox',
+  help: `Usage: mailpassd mailbox rebind ADDRESS [--id ID] [OPTIONS]
+
+A mailbox belongs to the directory user who made it, by the user's id. Another user with the same address is refused
+(why: identity_changed), or a newcomer would read a predecessor's mail. Run this when the new user is the right one.
+
+  --id ID          bind the mailbox to this directory id; without it to the user of the next good login
+${STORE_OPTIONS_HELP}`,
+
+  async run(args, io) {
+    const options = parseArguments('mailbox rebind', args, {
+      text: ['config', 'data-dir', 'id'],
+      flags: ['json'],
+      positionals: ['ADDRESS'],
+    })
+    const address = addressArgument(options.positionals[0] ?? '')
+    const id = options.text('id')
+    if (id !== undefined && (id.length > MAX_ID_LENGTH || /\s/.test(id))) {
+      throw new MailpassdError('input_invalid', 'mailbox rebind: --id is not a directory id')
+    }
+    const before = await withConfiguredStore(options, io, (store) => store.mailboxes.rebind(address, id))
+    if (options.flag('json')) {
+      printJson(io, { address: address.full, directory_id_before: before ?? null, directory_id: id ?? null })
+      return EXIT.ok
+    }
+    const now = id === undefined ? 'the next good login binds its user' : `now bound to ${id}`
+    io.out(`${address.full}: was ${before === undefined ? 'not bound' : `bound to ${before}`}; ${now}\n`)
+    return EXIT.ok
+  },
+}
