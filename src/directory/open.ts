@@ -5,22 +5,21 @@ import type { DirectoryConfig } from '../config/schema.ts'
 import { MailpassdError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Directory } from './directory.ts'
-import { createKeycloakDirectory } from './keycloak/directory.ts'
-import { createRealmFileDirectory } from './realm-file/directory.ts'
 
 /** The realm export file's absolute path. */
 export function realmFilePath(config: DirectoryConfig, dataDir: string): string {
   return isAbsolute(config.file) ? config.file : join(dataDir, config.file)
 }
 
-/** Opens nothing on the network yet. Throws MailpassdError config_invalid, config_unreadable. */
-export function openDirectory(
+/** Opens nothing on the network yet; loads only the adapter that is used. Throws MailpassdError config_invalid, config_unreadable. */
+export async function openDirectory(
   config: DirectoryConfig,
   dataDir: string,
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
-): Directory {
+): Promise<Directory> {
   const { kind, server_url, realm, client_id, client_secret } = config
   if (kind === 'realm-file') {
+    const { createRealmFileDirectory } = await import('./realm-file/directory.ts')
     return createRealmFileDirectory({
       path: realmFilePath(config, dataDir),
       passwordAttribute: config.password_attribute,
@@ -40,6 +39,7 @@ export function openDirectory(
       'directory: keycloak needs server_url, realm, client_id and a client secret',
     )
   }
+  const { createKeycloakDirectory } = await import('./keycloak/directory.ts')
   return createKeycloakDirectory(
     { ...config, server_url, realm, client_id, client_secret },
     { clock, logger },
