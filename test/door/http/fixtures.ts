@@ -1,0 +1,138 @@
+/** Apps of both HTTP doors with a login that answers what the test says, and clients for TCP and UNIX sockets. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { request, type Agent } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { UserDb, UserDbAnswer } from '../../../src/account/userdb.ts'
+import { createAdminApp } from '../../../src/door/http/admin-app.ts'
+import { createAuthApp } from '../../../src/door/http/auth-app.ts'
+import type { AccessToken, Scope } from '../../../src/door/http/access.ts'
+import type { Login } from '../../../src/login/login.ts'
+import type { Outcome, Why } from '../../../src/login/outcome.ts'
+import type { LoginRequest } from '../../../src/login/request.ts'
+import { verdictOf } from '../../../src/login/why.ts'
+import { Secret } from '../../../src/secret.ts'
+import { createLogger } from '../../../src/telemetry/log.ts'
+import { createMetrics } from '../../../src/telemetry/metrics.ts'
+import { FakeClock } from '../../fakes/clock.ts'
+
+export function outcomeOf(why: Why, fields: Partial<Outcome> = {}): Outcome {
+  return {
+    verdict: verdictOf(why),
+    why,
+    mailbox: 'jane@example.org',
+    credential: why === 'verified' ? 'main' : undefined,
+    provisioned: false,
+    recordAgeMs: undefined,
+    retryAfterSeconds: undefined,
+    ...fields,
+  }
+}
+
+export const TOKENS = {
+  login: 'login-token-of-the-test',
+  read: 'read-token-of-the-test-x',
+  admin: 'admin-token-of-the-test-',
+} as const satisfies Record<Scope, string>
+
+export function tokens(): AccessToken[] {
+  return [
+    { name: 'login', scopes: ['login'], secret: Secret.fromText(TOKENS.login) },
+    { name: 'read', scopes: ['read'], secret: Secret.fromText(TOKENS.read) },
+    { name: 'admin', scopes: ['admin'], secret: Secret.fromText(TOKENS.admin) },
+  ]
+}
+
+/** A login as the door handed it over; the password's bytes are a copy, for the door wipes its own. */
+export interface Seen extends LoginRequest {
+  readonly password: Buffer
+}
+
+export interface FixtureOptions {
+  readonly login?: Login
+  readonly userdb?: UserDbAnswer | UserDb
+  readonly compatNetworks?: readonly string[]
+  readonly readiness?: () => Promise<{ ready: boolean; degraded: string[] }>
+}
+
+export function makeApps(options: FixtureOptions = {}) {
+  const clock = new FakeClock()
+  const logged: string[] = []
+  const seen: Seen[] = []
+  const logger = createLogger('trace', { destination: { write: (line) => void logged.push(line) } })
+  const metrics = createMetrics({ version: '0.0.0' })
+  const answer = options.login ?? (() => outcomeOf('verified'))
+  const login: Login = (request) => {
+    seen.push({ ...request, password: Buffer.from(request.secret.reveal()) })
+    return answer(request)
+  }
+  const { userdb = { kind: 'absent' } } = options
+  const auth = createAuthApp({
+    login,
+    userdb: typeof userdb === 'function' ? userdb : async () => userdb,
+    tokens: tokens(),
+    compatNetworks: options.compatNetworks ?? [],
+    clock,
+    logger,
+  })
+  const admin = createAdminApp({
+    login,
+    readiness: options.readiness ?? (async () => ({ ready: true, degraded: [] })),
+    metrics,
+    tokens: tokens(),
+    version: '0.0.0',
+    clock,
+    logger,
+  })
+  return { auth, admin, clock, logged, seen, metrics, close: () => metrics.close() }
+}
+
+export async function tempDir(): Promise<{ path: string; remove: () => Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'mailpassd-http-'))
+  return { path, remove: () => rm(path, { recursive: true, force: true }) }
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: string
+}
+
+/** Asks over a real connection; `at` as listenHttp gives it: `host:port` or `unix:path`. */
+export function ask(
+  at: string,
+  method: string,
+  path: string,
+  options: { headers?: Record<string, string>; body?: string | Buffer; agent?: Agent } = {},
+): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+  const colon = at.lastIndexOf(':')
+  const where = at.startsWith('unix:')
+    ? { socketPath: at.slice(5) }
+    : { host: at.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(at.slice(colon + 1)) }
+  const { headers = {}, body, agent } = options
+  const outgoing = request({
+    ...where,
+    method,
+    path,
+    headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
+    ...(agent === undefined ? {} : { agent }),
+  })
+  outgoing.on('error', reject)
+  outgoing.on('response', (incoming) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('error', reject)
+    incoming.on('end', () =>
+      resolve({
+        status: incoming.statusCode ?? 0,
+        headers: incoming.headers,
+        body: Buffer.concat(chunks).toString('utf8'),
+      }),
+    )
+  })
+  outgoing.end(body)
+  return promise
+}
+
+export const bearer = (scope: Scope) => ({ authorization: `Bearer ${TOKENS[scope]}` })
