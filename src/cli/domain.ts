@@ -70,7 +70,7 @@ function print(io: Io, domain: HostedDomain): void {
 
 export const domainAdd: Command = {
   name: 'domain add',
-  summary: 'serve a domain; its users get mailboxes on their first login',
+  summary: 'Serve a domain; its users get mailboxes on their first login',
   help: `Usage: mailpassd domain add NAME [OPTIONS]
 
 Adds a domain. Its directory users get a mailbox on their first good login (autojoin). In mailcow's schema the
@@ -103,7 +103,7 @@ Without limits: ${DEFAULT_LIMITS.maxMailboxes} mailboxes, ${DEFAULT_LIMITS.maxMa
 
 export const domainShow: Command = {
   name: 'domain show',
-  summary: 'show a domain, or all',
+  summary: 'Show a domain, or all',
   help: `Usage: mailpassd domain show NAME [OPTIONS]
        mailpassd domain show --all [OPTIONS]
 
@@ -149,7 +149,7 @@ ${STORE_OPTIONS_HELP}`,
 
 export const domainSet: Command = {
   name: 'domain set',
-  summary: 'change the settings of a domain',
+  summary: 'Change the settings of a domain',
   help: `Usage: mailpassd domain set NAME [OPTIONS]
 
 Changes what is given and leaves the rest. Running daemons take it up within two seconds.

@@ -57,7 +57,7 @@ function asJson({ mailbox, appPasswords, binding }: Shown): object {
 
 export const mailboxShow: Command = {
   name: 'mailbox show',
-  summary: 'show what the database says of a mailbox',
+  summary: 'Show what the database says of a mailbox',
   help: `Usage: mailpassd mailbox show ADDRESS [OPTIONS]
 
 Shows the mailbox as a login sees it: active, protocols, where its password comes from, and the directory user it
@@ -103,7 +103,7 @@ ${STORE_OPTIONS_HELP}`,
 
 export const mailboxRebind: Command = {
   name: 'mailbox rebind',
-  summary: 'let another directory user have a mailbox',
+  summary: 'Let another directory user have a mailbox',
   help: `Usage: mailpassd mailbox rebind ADDRESS [--id ID] [OPTIONS]
 
 A mailbox belongs to the directory user who made it, by the user's id. Another user with the same address is refused

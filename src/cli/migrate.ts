@@ -6,7 +6,7 @@ import { printJson, STORE_OPTIONS_HELP, withConfiguredStore } from './with-store
 
 export const migrate: Command = {
   name: 'migrate',
-  summary: 'make or update the tables of the database',
+  summary: 'Make or update the tables of the database',
   help: `Usage: mailpassd migrate [--dry-run] [OPTIONS]
 
 Makes the tables that are missing and brings older ones up to date. The daemon does the same when it starts; this
