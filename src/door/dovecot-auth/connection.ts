@@ -5,11 +5,11 @@
  */
 import type { Socket } from 'node:net'
 import type { Clock } from '../../clock.ts'
+import { refusal } from '../../login/decide.ts'
 import type { Login } from '../../login/login.ts'
 import type { Outcome } from '../../login/outcome.ts'
 import type { LoginRequest } from '../../login/request.ts'
 import type { Logger } from '../../telemetry/logger.ts'
-import { INTERNAL } from './internal.ts'
 import type { Pending } from './pending.ts'
 import { Session, type SessionEffects, type SessionOptions } from './session.ts'
 
@@ -137,7 +137,7 @@ export class Connection implements SessionEffects {
 
   #failed(error: unknown): Outcome {
     this.#host.logger.error({ connection: this.id, err: error }, 'login threw')
-    return INTERNAL
+    return refusal('internal', undefined)
   }
 
   #receive(chunk: Buffer): void {

@@ -53,6 +53,13 @@ export type Answer =
   | { readonly kind: 'fail'; readonly line: string }
   | { readonly kind: 'unavailable' }
 
+/** What only a right password is told. */
+const EARNED = {
+  user_disabled: { code: 'user_disabled' },
+  service_denied: { code: 'user_disabled' },
+  pass_expired: { code: 'pass_expired', reason: 'Password expired' },
+} as const
+
 const UNAVAILABLE: Answer = { kind: 'unavailable' }
 
 /** How `outcome` of the login of `user` is told (design contract, column SASL line). */
@@ -67,12 +74,10 @@ export function answerOf(outcome: Outcome, id: number, user: string): Answer {
       return { kind: 'fail', line: formatFail(id, { user }) }
     case 'user_disabled':
     case 'service_denied':
-      return { kind: 'fail', line: formatFail(id, { user, code: 'user_disabled' }) }
     case 'pass_expired':
-      return {
-        kind: 'fail',
-        line: formatFail(id, { user, code: 'pass_expired', reason: 'Password expired' }),
-      }
+      // Some users are refused before any hash matched (none is stored); that they exist is nobody's business.
+      if (outcome.credential === undefined) return { kind: 'fail', line: formatFail(id, { user }) }
+      return { kind: 'fail', line: formatFail(id, { user, ...EARNED[outcome.verdict] }) }
     case 'throttled':
     case 'temp_fail':
       return UNAVAILABLE

@@ -22,9 +22,10 @@
  * Other than Dovecot, an id stays taken while its failure is delayed, and CANCEL then still cancels it. Dovecot frees
  * the id at once, so that the late FAIL can fall on a second request of the same id.
  */
+import { refusal } from '../../login/decide.ts'
 import { ANSWER_WITHIN_MS, type LoginRequest } from '../../login/request.ts'
 import type { Outcome } from '../../login/outcome.ts'
-import { verdictOf, type Why } from '../../login/why.ts'
+import type { Why } from '../../login/why.ts'
 import type { Refusal, Step } from '../../sasl/mechanism.ts'
 import { findMechanism } from '../../sasl/mechanisms.ts'
 import { Secret } from '../../secret.ts'
@@ -222,7 +223,7 @@ export class Session {
         pending.user = step.authid ?? ''
         this.#effects.refused(
           pending.request(Secret.copyOf(NOTHING), LOGIN_WITHIN_MS),
-          refusal(WHY[step.reason]),
+          refusal(WHY[step.reason], undefined),
         )
         this.#refuse(pending, formatFail(pending.id, { user: step.authid }))
         return
@@ -287,17 +288,5 @@ export class Session {
     if (this.#state === 'closed') return
     this.end()
     this.#effects.close(broken)
-  }
-}
-
-function refusal(why: Why): Outcome {
-  return {
-    verdict: verdictOf(why),
-    why,
-    mailbox: undefined,
-    credential: undefined,
-    provisioned: false,
-    recordAgeMs: undefined,
-    retryAfterSeconds: undefined,
   }
 }
