@@ -43,7 +43,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   const metrics = createMetrics({ version })
   const store = await openStore({ ...config.store, dataDir }, { clock, logger })
   const directory = watchDirectory(
-    openDirectory(config.directory, dataDir, { clock, logger }),
+    await openDirectory(config.directory, dataDir, { clock, logger }),
     clock,
     (...call) => metrics.recordDirectoryRequest(...call),
   )

@@ -128,5 +128,5 @@ function success(address: Address, candidate: Candidate, provisioned: boolean): 
 /** Adds how old the directory record was that the outcome rests on. */
 function about(account: Account, outcome: Outcome, rooms: Rooms): Outcome {
   if (account.directory.kind !== 'record') return outcome
-  return { ...outcome, recordAgeMs: Math.max(0, rooms.clock.monotonicMs() - account.directory.atMs) }
+  return { ...outcome, recordAgeMs: Math.max(0, Math.round(rooms.clock.monotonicMs() - account.directory.atMs)) }
 }

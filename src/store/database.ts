@@ -14,8 +14,6 @@ import { Accounts } from './accounts.ts'
 import { Border } from './border.ts'
 import { Changes } from './changes.ts'
 import type { Dialect } from './dialect/dialect.ts'
-import { connectMysql } from './dialect/mysql.ts'
-import { connectSqlite } from './dialect/sqlite.ts'
 import { DomainTotals } from './domain-totals.ts'
 import { Domains } from './domains.ts'
 import { LoginLogs } from './login-log.ts'
@@ -52,8 +50,13 @@ export interface StoreContext {
   readonly logger: Logger
 }
 
-function connect(options: StoreOptions, clock: Clock): Dialect {
-  if (options.kind === 'mysql') return connectMysql(options, clock)
+/** Each driver is loaded only where it is used: mysql2 alone is 80 modules at start. */
+async function connect(options: StoreOptions, clock: Clock): Promise<Dialect> {
+  if (options.kind === 'mysql') {
+    const { connectMysql } = await import('./dialect/mysql.ts')
+    return connectMysql(options, clock)
+  }
+  const { connectSqlite } = await import('./dialect/sqlite.ts')
   const { path, dataDir, timeout_ms: timeoutMs } = options
   const isPlace = path === ':memory:' || isAbsolute(path)
   return connectSqlite({ path: isPlace ? path : join(dataDir, path), timeoutMs }, clock)
@@ -64,7 +67,7 @@ function connect(options: StoreOptions, clock: Clock): Dialect {
  * store_unavailable until it is up. Throws MailpassdError store_unavailable where a SQLite file cannot be opened.
  */
 export async function openStore(options: StoreOptions, { clock, logger }: StoreContext): Promise<Store> {
-  const dialect = connect(options, clock)
+  const dialect = await connect(options, clock)
   const migrator = createMigrator(dialect, options.schema, clock)
   let hasTfa = false
   const border: Border = new Border({
