@@ -29,13 +29,13 @@ class FakeChanges implements ChangeSource {
 function follower(source: FakeChanges) {
   const clock = new FakeClock()
   const events: AccountEvent[] = []
-  const { stop } = followChanges({
+  const following = followChanges({
     source,
     changed: (event) => events.push(event),
     clock,
     logger: silentLogger,
   })
-  return { clock, events, stop }
+  return { clock, events, stop: () => following.stop() }
 }
 
 t.test('starts at the end of the table, then tells each change once', async (t) => {
