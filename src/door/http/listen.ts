@@ -3,6 +3,7 @@
  * bounds that keep strangers from holding connections, and a drain that lets logins finish.
  */
 import { createServer, STATUS_CODES, type Server } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { bindServer, formatAddress, parseListen, type ListenAddress } from '../sockets.ts'
@@ -39,14 +40,14 @@ export async function listenHttp(
 ): Promise<HttpListener> {
   const wanted = listen.map((text) => parseListen(text, dataDir))
   await app.ready()
-  const servers: Server[] = []
+  const servers: DrainableServer[] = []
   const addresses: string[] = []
   try {
     for (const address of wanted) {
-      const server = serverFor(app, address)
-      await bindServer(server, address, mode)
-      servers.push(server)
-      addresses.push(formatAddress(address, server.address()))
+      const drainable = serverFor(app, address)
+      await bindServer(drainable.server, address, mode)
+      servers.push(drainable)
+      addresses.push(formatAddress(address, drainable.server.address()))
     }
   } catch (error) {
     await Promise.all(servers.map(drain))
@@ -61,7 +62,12 @@ export async function listenHttp(
   }
 }
 
-function serverFor(app: FastifyInstance, address: ListenAddress): Server {
+interface DrainableServer {
+  readonly server: Server
+  readonly connections: ReadonlySet<Socket>
+}
+
+function serverFor(app: FastifyInstance, address: ListenAddress): DrainableServer {
   const server = createServer(
     {
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -74,10 +80,15 @@ function serverFor(app: FastifyInstance, address: ListenAddress): Server {
     // `Expect: 100-continue` (Dovecot 2.3 sends it with each POST) is answered by Node itself.
     (request, response) => app.routing(request, response),
   )
+  const connections = new Set<Socket>()
   server.maxConnections = MAX_CONNECTIONS
-  if (address.kind === 'unix') server.on('connection', markUnixPeer)
+  server.on('connection', (socket) => {
+    if (address.kind === 'unix') markUnixPeer(socket)
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
   server.on('clientError', refuseMalformed)
-  return server
+  return { server, connections }
 }
 
 /** What is not HTTP gets one answer in our format. The error holds the bytes received: it is not looked at, not logged. */
@@ -95,11 +106,17 @@ function refuseMalformed(error: Error, socket: Duplex): void {
   )
 }
 
-async function drain(server: Server): Promise<void> {
+async function drain({ server, connections }: DrainableServer): Promise<void> {
   const closed = Promise.withResolvers<void>()
   server.close(() => closed.resolve())
+  const closeIdle = () => {
+    server.closeIdleConnections()
+    // Node takes a connection that has not asked anything yet for a busy one.
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
+  }
+  closeIdle()
   // Requests under way end in connections kept alive: those are closed as soon as they are idle.
-  const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS)
+  const sweep = setInterval(closeIdle, DRAIN_STEP_MS)
   const end = setTimeout(() => server.closeAllConnections(), DRAIN_WITHIN_MS)
   await closed.promise
   clearInterval(sweep)
