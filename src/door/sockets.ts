@@ -2,6 +2,7 @@
  * Where doors listen: listen strings, UNIX sockets that are left over from a crash, binding with errors that say what
  * to do. Used by every door.
  */
+import { existsSync } from 'node:fs'
 import { chmod, lstat, unlink } from 'node:fs/promises'
 import { connect, type AddressInfo, type Server } from 'node:net'
 import { dirname, resolve } from 'node:path'
@@ -70,9 +71,12 @@ export async function prepareUnixPath(path: string): Promise<void> {
   try {
     isSocket = (await lstat(path)).isSocket()
   } catch (error) {
-    // Nothing there; or a directory that cannot be read, which bind will say better.
-    if (codeOf(error) !== undefined) return
-    throw error
+    if (codeOf(error) === undefined) throw error
+    // Said here because bind says EACCES for it (libuv turns ENOENT into that).
+    if (!existsSync(dirname(path))) {
+      throw failed(`unix:${path}`, 'the directory of the socket does not exist; make it', error)
+    }
+    return
   }
   if (!isSocket) throw failed(`unix:${path}`, 'a file that is no socket is in the way; move it')
   if (await isListenedOn(path)) {
@@ -140,9 +144,6 @@ function bindError(address: ListenAddress, error: unknown): MailpassdError {
       return address.kind === 'unix'
         ? failed(name, `no right to make a socket in ${dirname(address.path)}`, error)
         : failed(name, 'no right to bind that port; take one above 1023, or give CAP_NET_BIND_SERVICE', error)
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return failed(name, 'the directory of the socket does not exist; make it', error)
     default:
       return failed(name, error instanceof Error ? error.message : 'unknown error', error)
   }
