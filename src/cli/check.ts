@@ -1,6 +1,6 @@
 /** `mailpassd check`: everything that can be known of an installation without serving, each with the way out. */
 import { systemClock } from '../clock.ts'
-import { examineConfig } from '../config/load.ts'
+import { examineConfig, type LoadedConfig } from '../config/load.ts'
 import type { Problem } from '../config/problem.ts'
 import { EXIT, type ExitCode } from '../errors.ts'
 import { parseArguments } from './args.ts'
@@ -29,6 +29,13 @@ Exit codes: 0 nothing failed (warnings may stand), 66 the file cannot be read,
 
 const nameOf = (problem: Problem) => (problem.key === '' ? 'configuration' : problem.key)
 
+/** Without its authorities there is no connection to try: one fault is told once. */
+async function checkConnection(loaded: LoadedConfig): Promise<Step[]> {
+  const authorities = await checkCaFile(loaded.config, systemClock.nowMs())
+  if (authorities.some(({ result }) => result === 'failed')) return authorities
+  return [...authorities, ...(await checkDirectory(loaded))]
+}
+
 async function lookAt(path: string | undefined, dataDir: string | undefined, io: Io) {
   const examined = await examineConfig({ path, dataDir, env: io.env, makeDataDir: false })
   const { config, source } = examined
@@ -40,8 +47,7 @@ async function lookAt(path: string | undefined, dataDir: string | undefined, io:
   const loaded = { config, source, dataDir: examined.dataDir, warnings: [] }
   const parts = await Promise.all([
     checkDataDir(loaded.dataDir),
-    checkCaFile(config, systemClock.nowMs()),
-    checkDirectory(loaded),
+    checkConnection(loaded),
     checkStore(loaded),
     checkDovecot(io.env),
   ])

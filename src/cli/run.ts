@@ -29,7 +29,10 @@ async function overview(table: CommandTable, prefix: string): Promise<string> {
   const names = [...table.keys()].filter((name) => name.startsWith(prefix))
   const width = Math.max(...names.map((name) => name.length))
   const lines = await Promise.all(
-    names.map(async (name) => `  ${name.padEnd(width)}  ${(await table.get(name)?.())?.summary ?? ''}\n`),
+    names.map(
+      async (name) =>
+        `  ${name.padEnd(width)}  ${((await table.get(name)?.())?.summary ?? '').replace(/\.$/, '')}\n`,
+    ),
   )
   return `Usage: mailpassd COMMAND [OPTIONS]
 
