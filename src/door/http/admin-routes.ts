@@ -13,5 +13,5 @@ export interface AdminRoutes extends Describing {
 export function addAdminRoutes(app: HttpApp, routes: AdminRoutes, base: BaseOptions): void {
   addHealthRoutes(app, routes.readiness, base)
   addDescribingRoutes(app, routes)
-  addLoginAttemptsRoute(app, routes.login, base)
+  addLoginAttemptsRoute(app, routes.login)
 }

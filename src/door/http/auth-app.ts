@@ -25,8 +25,8 @@ export interface AuthAppOptions extends AuthRoutes {
 
 /** Also used by openapi.ts, which describes these routes. */
 export function addAuthRoutes(app: HttpApp, { login, userdb }: AuthRoutes, base: BaseOptions): void {
-  addLoginRoute(app, login, base)
-  addMailcowRoute(app, login, base)
+  addLoginRoute(app, login)
+  addMailcowRoute(app, login)
   addUserDbRoute(app, userdb, base)
 }
 

@@ -1,11 +1,7 @@
-/** What a login's outcome is over HTTP: status, body, and the answer that leaves when there is none in time. */
+/** What a login's outcome is over HTTP: status and body. */
 import { Type, type Static } from 'typebox'
-import type { Clock } from '../../clock.ts'
-import type { Login } from '../../login/login.ts'
 import type { Outcome } from '../../login/outcome.ts'
-import type { LoginRequest } from '../../login/request.ts'
 import { VERDICTS, type Verdict } from '../../login/why.ts'
-import type { Logger } from '../../telemetry/logger.ts'
 
 export const LoginAnswer = Type.Object(
   {
@@ -55,47 +51,4 @@ export function loginAnswer(outcome: Outcome): Static<typeof LoginAnswer> {
 export function retryAfter({ verdict, retryAfterSeconds }: Outcome): number | undefined {
   if (verdict !== 'throttled' && verdict !== 'temp_fail') return undefined
   return Math.max(1, Math.ceil(retryAfterSeconds ?? RETRY_AFTER_SECONDS))
-}
-
-function tempFail(why: 'deadline' | 'internal'): Outcome {
-  return {
-    verdict: 'temp_fail',
-    why,
-    mailbox: undefined,
-    credential: undefined,
-    provisioned: false,
-    recordAgeMs: undefined,
-    retryAfterSeconds: undefined,
-  }
-}
-
-/**
- * The outcome of a login, at the latest by its deadline; the secret is wiped when the login is done with it. Never
- * throws: a Login does not, and if one did, that would be temp_fail.
- */
-export function answerInTime(
-  login: Login,
-  request: LoginRequest,
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
-): Outcome | Promise<Outcome> {
-  const faulty = (error: unknown) => {
-    logger.error({ err: error }, 'login threw')
-    return tempFail('internal')
-  }
-  let outcome: Outcome | Promise<Outcome>
-  try {
-    outcome = login(request)
-  } catch (error) {
-    outcome = faulty(error)
-  }
-  if (!(outcome instanceof Promise)) {
-    request.secret.wipe()
-    return outcome
-  }
-  const found = outcome.catch(faulty).finally(() => request.secret.wipe())
-  const late = Promise.withResolvers<Outcome>()
-  const cancel = clock.after(Math.max(0, request.deadlineMs - clock.monotonicMs()), () =>
-    late.resolve(tempFail('deadline')),
-  )
-  return Promise.race([found, late.promise]).finally(cancel)
 }

@@ -3,8 +3,8 @@ import { Type } from 'typebox'
 import type { Login } from '../../login/login.ts'
 import { REASONS } from '../../login/why.ts'
 import { ErrorBody } from './api-error.ts'
-import type { BaseOptions, HttpApp } from './base-app.ts'
-import { answerInTime, LoginAnswer, loginAnswer } from './login-answer.ts'
+import type { HttpApp } from './base-app.ts'
+import { LoginAnswer, loginAnswer } from './login-answer.ts'
 import { LoginBody, loginRequest } from './login-body.ts'
 
 const AttemptAnswer = Type.Object(
@@ -17,7 +17,7 @@ const AttemptAnswer = Type.Object(
   { description: 'The outcome of a login with its reason.' },
 )
 
-export function addLoginAttemptsRoute(app: HttpApp, login: Login, { clock, logger }: BaseOptions): void {
+export function addLoginAttemptsRoute(app: HttpApp, login: Login): void {
   app.post(
     '/v1/login-attempts',
     {
@@ -36,7 +36,7 @@ export function addLoginAttemptsRoute(app: HttpApp, login: Login, { clock, logge
       const { receivedAtMs, isBodyEscaped: isEscaped } = request
       const attempt = loginRequest(request.body, { door: 'cli', receivedAtMs, isEscaped })
       Reflect.set(request, 'body', undefined)
-      const outcome = await answerInTime(login, attempt, { clock, logger })
+      const outcome = await login(attempt)
       const { why, recordAgeMs } = outcome
       return reply.send({
         ...loginAnswer(outcome),

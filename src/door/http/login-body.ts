@@ -101,7 +101,7 @@ export function loginRequest(body: Static<typeof LoginBody>, arrival: Arrival): 
     service: parseService(body.service),
     tls: body.tls,
     sessionId: body.session === '' ? undefined : body.session,
-    // Last: nothing throws once the secret is made, so that somebody wipes it.
+    // Last: nothing throws once the secret is made, so that it always reaches the login, which wipes it.
     secret: secretOf(body.password, isEscaped),
     receivedAtMs,
     deadlineMs: receivedAtMs + ANSWER_WITHIN_MS,

@@ -2,13 +2,13 @@
 import { Type } from 'typebox'
 import type { Login } from '../../login/login.ts'
 import { ErrorBody } from './api-error.ts'
-import type { BaseOptions, HttpApp } from './base-app.ts'
-import { answerInTime, LOGIN_STATUS, LoginAnswer, loginAnswer, retryAfter } from './login-answer.ts'
+import type { HttpApp } from './base-app.ts'
+import { LOGIN_STATUS, LoginAnswer, loginAnswer, retryAfter } from './login-answer.ts'
 import { LoginBody, loginRequest } from './login-body.ts'
 
 const LoginOrError = Type.Union([LoginAnswer, ErrorBody])
 
-export function addLoginRoute(app: HttpApp, login: Login, { clock, logger }: BaseOptions): void {
+export function addLoginRoute(app: HttpApp, login: Login): void {
   app.post(
     '/v1/login',
     {
@@ -39,7 +39,7 @@ export function addLoginRoute(app: HttpApp, login: Login, { clock, logger }: Bas
       const attempt = loginRequest(request.body, { door: 'http', receivedAtMs, isEscaped })
       // The body's strings are let go now: a login may wait seconds for its turn.
       Reflect.set(request, 'body', undefined)
-      const outcome = await answerInTime(login, attempt, { clock, logger })
+      const outcome = await login(attempt)
       const seconds = retryAfter(outcome)
       if (seconds !== undefined) reply.header('retry-after', seconds)
       return reply.code(LOGIN_STATUS[outcome.verdict]).send(loginAnswer(outcome))

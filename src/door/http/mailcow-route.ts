@@ -6,8 +6,8 @@ import { Type } from 'typebox'
 import type { Login } from '../../login/login.ts'
 import type { Verdict } from '../../login/why.ts'
 import { ErrorBody } from './api-error.ts'
-import type { BaseOptions, HttpApp } from './base-app.ts'
-import { answerInTime, retryAfter } from './login-answer.ts'
+import type { HttpApp } from './base-app.ts'
+import { retryAfter } from './login-answer.ts'
 import { MailcowBody, mailcowRequest } from './login-body.ts'
 
 const MailcowAnswer = Type.Object({ success: Type.Boolean() }, { description: 'Whether the login is good.' })
@@ -24,7 +24,7 @@ const MAILCOW_STATUS = {
   temp_fail: 503,
 } as const satisfies Record<Verdict, number>
 
-export function addMailcowRoute(app: HttpApp, login: Login, { clock, logger }: BaseOptions): void {
+export function addMailcowRoute(app: HttpApp, login: Login): void {
   app.post(
     '/',
     {
@@ -49,7 +49,7 @@ export function addMailcowRoute(app: HttpApp, login: Login, { clock, logger }: B
       const { receivedAtMs, isBodyEscaped: isEscaped } = request
       const attempt = mailcowRequest(request.body, { door: 'mailcow', receivedAtMs, isEscaped })
       Reflect.set(request, 'body', undefined)
-      const outcome = await answerInTime(login, attempt, { clock, logger })
+      const outcome = await login(attempt)
       const seconds = retryAfter(outcome)
       if (seconds !== undefined) reply.header('retry-after', seconds)
       return reply.code(MAILCOW_STATUS[outcome.verdict]).send({ success: outcome.verdict === 'ok' })

@@ -43,20 +43,21 @@ export function tokens(): AccessToken[] {
   ]
 }
 
-/** A login as the door handed it over; the password's bytes are a copy, for the door wipes its own. */
+/** A login as the door handed it over; the password's bytes are a copy, for a login wipes them. */
 export interface Seen extends LoginRequest {
   readonly password: Buffer
 }
 
 export interface FixtureOptions {
   readonly login?: Login
+  readonly clock?: FakeClock
   readonly userdb?: UserDbAnswer | UserDb
   readonly compatNetworks?: readonly string[]
   readonly readiness?: () => Promise<{ ready: boolean; degraded: string[] }>
 }
 
 export function makeApps(options: FixtureOptions = {}) {
-  const clock = new FakeClock()
+  const clock = options.clock ?? new FakeClock()
   const logged: string[] = []
   const seen: Seen[] = []
   const logger = createLogger('trace', { destination: { write: (line) => void logged.push(line) } })
