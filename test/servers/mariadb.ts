@@ -147,6 +147,7 @@ export async function databaseOn(
     user: 'root',
     charset: 'utf8mb4',
     dateStrings: true,
+    jsonStrings: true,
     multipleStatements: true,
   })
   await sql.query(

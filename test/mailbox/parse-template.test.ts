@@ -1,0 +1,79 @@
+/** Rows of mailcow's `templates`, as several generations of PHP wrote them. */
+import t from 'tap'
+import { parseTemplate } from '../../src/mailbox/parse-template.ts'
+import { DEFAULT_TEMPLATE } from '../servers/mailcow-schema.ts'
+
+function parsed(attributes: object | string) {
+  const raw = typeof attributes === 'string' ? attributes : JSON.stringify(attributes)
+  const result = parseTemplate('T', raw)
+  if (result.kind === 'unreadable') throw new Error(result.reason)
+  return result.template
+}
+
+t.test('the Default template', async (t) => {
+  const template = parsed(DEFAULT_TEMPLATE)
+  t.match(template, { name: 'T', raw: DEFAULT_TEMPLATE, quotaBytes: 0, active: 1, tags: [] })
+  t.same(template.services, { imap: true, pop3: true, smtp: true, sieve: true, eas: true, dav: true })
+  const off = Object.entries(template.acl).filter(([, isOn]) => !isOn)
+  t.same(
+    off.map(([column]) => column),
+    ['syncjobs', 'sogo_profile_reset', 'pw_reset'],
+    'pw_reset is not named there',
+  )
+  t.same(template.attributes, {
+    force_pw_update: '0',
+    force_tfa: '0',
+    tls_enforce_in: '0',
+    tls_enforce_out: '0',
+    sogo_access: '1',
+    relayhost: '0',
+    quarantine_notification: 'hourly',
+    quarantine_category: 'reject',
+    mailbox_format: 'maildir:',
+  })
+})
+
+t.test('older rows, strings, flags', async (t) => {
+  const template = parsed({
+    quota: '1073741824',
+    active: '2',
+    imap_access: '0',
+    pop3_access: 0,
+    smtp_access: false,
+    sieve_access: '',
+    tls_enforce_in: 1,
+    quarantine_category: 'sometimes',
+    relayhost: 3,
+    acl_syncjobs: '1',
+    tags: ['blue', ' ', 'blue', 7, 'x'.repeat(256), ...Array.from({ length: 40 }, (_, index) => `t${index}`)],
+  })
+  t.equal(template.quotaBytes, 1_073_741_824)
+  t.equal(template.active, 2)
+  t.same(template.services, { imap: false, pop3: false, smtp: false, sieve: false, eas: true, dav: true })
+  t.match(template.attributes, { tls_enforce_in: '1', quarantine_category: 'reject', relayhost: '3' })
+  t.same(
+    Object.entries(template.acl).filter(([, isOn]) => isOn),
+    [['syncjobs', true]],
+    'a row that names a right has only those',
+  )
+  t.equal(template.tags.length, 26)
+  t.equal(template.tags[0], 'blue')
+  t.equal(parsed({}).acl.spam_alias, true, "a row that names none has the columns' defaults")
+})
+
+t.test('what cannot be read is said', async (t) => {
+  for (const raw of [
+    null,
+    '',
+    '{',
+    '[]',
+    '"x"',
+    'null',
+    '{"quota":-1}',
+    '{"quota":"much"}',
+    '{"active":3}',
+  ]) {
+    const result = parseTemplate('T', raw)
+    t.equal(result.kind, 'unreadable', String(raw))
+  }
+})
