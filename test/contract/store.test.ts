@@ -1,6 +1,7 @@
 /** The store contract on every database, and what only one of them has. */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { openStore } from '../../src/store/database.ts'
 import { silentLogger } from '../../src/telemetry/logger.ts'
@@ -41,3 +42,23 @@ t.test('a SQLite file that cannot be opened says so', async (t) => {
     message: /cannot be opened/,
   })
 })
+
+t.test(
+  'a SQLite file that another process keeps locked: reads go on, writes wait, then say so',
+  async (t) => {
+    const dir = testDir(t)
+    const options = { ...sqliteOptions(dir), timeout_ms: 100 }
+    const store = await openStore(options, { clock: stoppedClock, logger: silentLogger })
+    t.teardown(() => store.close())
+    await store.domains.add('example.org', {})
+    const jane = addressOf('jane@example.org')
+    const other = new DatabaseSync(join(dir, 'store.sqlite'))
+    t.teardown(() => other.close())
+    other.exec('begin immediate')
+    t.equal((await store.accounts.loadAccount(jane)).domain?.name, 'example.org')
+    await t.rejects(store.mailboxes.apply(jane, makePlan), { code: 'store_unavailable', message: /locked/ })
+    const applied = store.mailboxes.apply(jane, makePlan)
+    other.exec('rollback')
+    t.same(await applied, { kind: 'done', made: true })
+  },
+)

@@ -108,6 +108,37 @@ suite(
   },
 )
 
+suite('another writer in the way', [mariadbMissing()], async (t) => {
+  const { sql, store: options } = await mariadbForTests(t, 'standalone')
+  const store = await open(t, options)
+  await store.domains.add('example.org', {})
+
+  t.test('a lock is waited for', async (t) => {
+    await sql.query(`begin; select * from domain where domain = 'example.org' for update`)
+    const applied = store.mailboxes.apply(JANE, makePlan)
+    t.equal((await store.accounts.loadAccount(JANE)).mailbox, undefined, 'reading does not wait')
+    await sql.query('commit')
+    t.same(await applied, { kind: 'done', made: true })
+  })
+
+  t.test('a lock that stays is store_conflict', async (t) => {
+    const impatient = await open(t, { ...options, timeout_ms: 1300 })
+    await impatient.ready()
+    await sql.query(`begin; select * from domain where domain = 'example.org' for update`)
+    await t.rejects(impatient.mailboxes.apply(JANE, makePlan), { code: 'store_conflict' })
+    await sql.query('rollback')
+  })
+
+  t.test('a statement that the server stops is store_unavailable and keeps the connection', async (t) => {
+    const impatient = await open(t, { ...options, timeout_ms: 300, connections: 1 })
+    await impatient.ready()
+    await sql.query(`begin; select * from domain where domain = 'example.org' for update`)
+    await t.rejects(impatient.mailboxes.apply(JANE, makePlan), { code: 'store_unavailable' })
+    await sql.query('rollback')
+    t.same(await impatient.mailboxes.apply(JANE, makePlan), { kind: 'done', made: false })
+  })
+})
+
 suite("mailcow's schema", [mariadbMissing()], async (t) => {
   async function definitions(sql: Awaited<ReturnType<typeof mariadbForTests>>['sql']): Promise<unknown> {
     const [tables] = await sql.query(

@@ -103,7 +103,8 @@ export function connectMysql(config: StoreConfig, clock: Clock): Dialect {
         try {
           return await work(connection)
         } finally {
-          await sql`select release_lock(${name})`.execute(connection)
+          // Where this fails the connection is gone, and the lock with it; the first error is the one to tell.
+          await sql`select release_lock(${name})`.execute(connection).catch(() => undefined)
         }
       })
     },

@@ -116,7 +116,14 @@ class WritingDriver extends SqliteDriver {
         await connection.executeQuery(CompiledQuery.raw('begin immediate'))
         return
       } catch (error) {
-        if (sqliteFault(error).kind !== 'conflict' || this.#clock.monotonicMs() >= giveUpAtMs) throw error
+        if (sqliteFault(error).kind !== 'conflict') throw error
+        if (this.#clock.monotonicMs() >= giveUpAtMs) {
+          throw new MailpassdError(
+            'store_unavailable',
+            `another process has kept the SQLite database locked for ${this.#timeoutMs} ms`,
+            { cause: error },
+          )
+        }
       }
       await wait(2 + Math.random() * 10)
     }
