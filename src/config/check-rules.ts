@@ -138,10 +138,16 @@ function checkTokens(config: Config, findings: Findings): void {
 }
 
 function checkUserDb(config: Config, findings: Findings): void {
-  const { home } = config.userdb
-  if (home === undefined) return
-  if (!home.startsWith('/') || !home.includes('%n') || !home.includes('%d') || /%[^dn%]/.test(home))
+  const { home, mail } = config.userdb
+  // Two mailboxes must never share a place.
+  const isTemplate = (text: string) => text.includes('%n') && text.includes('%d') && !/%[^dn]/.test(text)
+  if (home !== undefined && !(home.startsWith('/') && isTemplate(home)))
     findings.problem('userdb.home', `expected an absolute path with %d and %n, got ${describeGot('', home)}`)
+  if (mail !== undefined && !(/^[a-z]+:[/~]/.test(mail) && (mail.includes(':~') || isTemplate(mail))))
+    findings.problem(
+      'userdb.mail',
+      `expected a mail location such as maildir:/var/vmail/%d/%n/Maildir, got ${describeGot('', mail)}`,
+    )
 }
 
 /** Everything that the schema cannot say, all at once. `findings` may hold problems of secrets already. */

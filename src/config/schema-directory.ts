@@ -6,6 +6,7 @@ const Tls = section(
   {
     ca_file: Type.Optional(
       Type.String({
+        examples: ['/etc/mailpassd/ca.pem'],
         description:
           'PEM file of the authorities to trust instead of the system ones, relative to this file.',
       }),
@@ -32,33 +33,49 @@ export const Directory = section(
     }),
     server_url: Type.Optional(
       Type.String({
+        examples: ['https://id.example.org'],
         description:
           'Base URL of Keycloak (with /auth for old versions). Only for keycloak, as are the keys below down to tls.',
       }),
     ),
-    realm: Type.Optional(Type.String({ description: 'Realm, as it is named in Keycloak.' })),
+    realm: Type.Optional(
+      Type.String({ examples: ['mail'], description: 'Realm, as it is named in Keycloak.' }),
+    ),
     client_id: Type.Optional(
-      Type.String({ description: 'Client with a service account that has view-users and nothing more.' }),
+      Type.String({
+        examples: ['mailpassd'],
+        description: 'Client with a service account that has view-users and nothing more.',
+      }),
     ),
     client_secret: Type.Optional(
       Type.String({
+        examples: ['the secret'],
         description:
           'The client secret. Better: client_secret_file, client_secret_env or a systemd credential named client_secret.',
       }),
     ),
     client_secret_file: Type.Optional(
       Type.String({
+        examples: ['client_secret'],
         description:
           'File that holds the client secret, relative to this file; refused when others may read it.',
       }),
     ),
     client_secret_env: Type.Optional(
-      Type.String({ description: 'Environment variable that holds the client secret.' }),
+      Type.String({
+        examples: ['MAILPASSD_CLIENT_SECRET'],
+        description: 'Environment variable that holds the client secret.',
+      }),
     ),
     redirect_url: Type.Optional(
-      Type.String({ description: "Accepted for mailcow's settings; a mail login does not use it." }),
+      Type.String({
+        examples: ['https://mail.example.org'],
+        description: "Accepted for mailcow's settings; a mail login does not use it.",
+      }),
     ),
-    version: Type.Optional(Type.String({ description: "Accepted for mailcow's settings; unused." })),
+    version: Type.Optional(
+      Type.String({ examples: ['26.7.3'], description: "Accepted for mailcow's settings; unused." }),
+    ),
     tls: Tls,
     mailpassword_flow: Type.Boolean({
       default: true,
@@ -72,6 +89,7 @@ export const Directory = section(
     }),
     default_template: Type.Optional(
       Type.String({
+        examples: ['Default'],
         description:
           'Template for users whom neither a mapping nor their domain gives one. Used for making a mailbox only.',
       }),
@@ -79,8 +97,11 @@ export const Directory = section(
     mappings: Type.Array(
       Type.Object(
         {
-          attribute: Type.String({ description: 'Value of the template attribute.' }),
-          template: Type.String({ description: 'Name of the mailbox template it stands for.' }),
+          attribute: Type.String({ examples: ['sales'], description: 'Value of the template attribute.' }),
+          template: Type.String({
+            examples: ['Sales'],
+            description: 'Name of the mailbox template it stands for.',
+          }),
         },
         { additionalProperties: false },
       ),

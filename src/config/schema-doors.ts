@@ -8,7 +8,7 @@ const listen = (example: string) =>
     maxLength: 1024,
     examples: [example],
     expected: 'host:port, [v6 address]:port or unix:path',
-    description: 'Where to listen: host:port, [v6 address]:port or unix:path.',
+    description: 'Address: host:port, [v6 address]:port or unix:path.',
   })
 
 const mode = (description: string) =>
@@ -22,12 +22,14 @@ const mode = (description: string) =>
 export const Token = Type.Object(
   {
     name: Type.String({
+      examples: ['dovecot'],
       minLength: 1,
       maxLength: 64,
       description:
         'Shown in the log. The systemd credential token_<name> holds the secret where none is given here.',
     }),
     scopes: Type.Array(Type.Union([Type.Literal('login'), Type.Literal('read'), Type.Literal('admin')]), {
+      examples: [['login']],
       minItems: 1,
       maxItems: 3,
       uniqueItems: true,
@@ -35,14 +37,24 @@ export const Token = Type.Object(
       description: 'login: verify passwords, userdb. read: look at things. admin: everything.',
     }),
     secret: Type.Optional(
-      Type.String({ minLength: 20, description: 'The token. Better: secret_file or secret_env.' }),
+      Type.String({
+        examples: ['at least 20 characters'],
+        minLength: 20,
+        description: 'The token. Better: secret_file or secret_env.',
+      }),
     ),
     secret_file: Type.Optional(
       Type.String({
+        examples: ['token_dovecot'],
         description: 'File that holds the token, relative to this file; refused when others may read it.',
       }),
     ),
-    secret_env: Type.Optional(Type.String({ description: 'Environment variable that holds the token.' })),
+    secret_env: Type.Optional(
+      Type.String({
+        examples: ['MAILPASSD_TOKEN_DOVECOT'],
+        description: 'Environment variable that holds the token.',
+      }),
+    ),
   },
   { additionalProperties: false },
 )

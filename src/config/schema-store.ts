@@ -19,22 +19,32 @@ export const Store = section(
     }),
     host: Type.String({ default: '127.0.0.1', description: 'MariaDB host.' }),
     port: Type.Integer({ default: 3306, minimum: 1, maximum: 65535, description: 'MariaDB port.' }),
-    socket: Type.Optional(Type.String({ description: 'MariaDB UNIX socket, instead of host and port.' })),
+    socket: Type.Optional(
+      Type.String({
+        examples: ['/run/mysqld/mysqld.sock'],
+        description: 'MariaDB UNIX socket, instead of host and port.',
+      }),
+    ),
     database: Type.String({ default: 'mailcow', description: 'MariaDB database.' }),
     user: Type.String({ default: 'mailcow', description: 'MariaDB user.' }),
     password: Type.Optional(
       Type.String({
+        examples: ['the password'],
         description:
           'Its password. Better: password_file, password_env or a systemd credential named store_password.',
       }),
     ),
     password_file: Type.Optional(
       Type.String({
+        examples: ['store_password'],
         description: 'File that holds the password, relative to this file; refused when others may read it.',
       }),
     ),
     password_env: Type.Optional(
-      Type.String({ description: 'Environment variable that holds the password.' }),
+      Type.String({
+        examples: ['MAILPASSD_STORE_PASSWORD'],
+        description: 'Environment variable that holds the password.',
+      }),
     ),
     connections: Type.Integer({
       default: 10,

@@ -12,6 +12,7 @@ const Password = section(
   {
     allow_weak: Type.Optional(
       Type.Boolean({
+        examples: [false],
         description:
           'Accept weak schemes (unsalted, DES, MD5, plain text). Default: on with the mailcow schema, off standalone.',
       }),
@@ -83,11 +84,13 @@ const UserDb = section(
     gid: Type.String({ default: '5000', description: 'Group that owns mail.' }),
     home: Type.Optional(
       Type.String({
+        examples: ['/var/vmail/%d/%n'],
         description: 'Home template: %d domain, %n local part. Default: mailbox_path_prefix + %d/%n.',
       }),
     ),
     mail: Type.Optional(
       Type.String({
+        examples: ['maildir:/var/vmail/%d/%n/Maildir'],
         description:
           "Mail location template: %d domain, %n local part. Default: the mailbox's own mailbox_format and mailbox_path_prefix + %d/%n/.",
       }),

@@ -196,6 +196,10 @@ t.test('each kind of mistake has its text', async (t) => {
       'tokens[0].scopes: expected a list of "login", "read" and "admin", each at most once, got a list of 2',
     ],
     [
+      '[userdb]\nmail = "/var/vmail/%d/%n"',
+      'userdb.mail: expected a mail location such as maildir:/var/vmail/%d/%n/Maildir, got "/var/vmail/%d/%n"',
+    ],
+    [
       '[userdb]\nhome = "/var/vmail"',
       'userdb.home: expected an absolute path with %d and %n, got "/var/vmail"',
     ],
