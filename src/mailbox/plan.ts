@@ -86,7 +86,8 @@ function checkName(address: Address, facts: MakingFacts): Why | undefined {
 
 /** The core rows of a mailbox, in mailcow's order of writing. */
 function makeMailbox(user: DirectoryUser, template: MailboxTemplate, settings: DirectorySettings): Change[] {
-  const attributes: Record<string, string> = { ...template.attributes }
+  // mailcow too: a password that it does not keep cannot be asked to be changed there.
+  const attributes: Record<string, string> = { ...template.attributes, force_pw_update: '0' }
   for (const [service, isOpen] of Object.entries(template.services))
     attributes[`${service}_access`] = isOpen ? '1' : '0'
   const name = settings.namesFromDirectory ? fullName(user) : ''
