@@ -91,7 +91,7 @@ export const Directory = section(
       Type.String({
         examples: ['Default'],
         description:
-          'Template for users whom neither a mapping nor their domain gives one. Used for making a mailbox only.',
+          'Template for users whom neither a mapping nor their domain gives one. Used for making a mailbox only. Default: the template "Default" with the standalone schema, none with the mailcow schema.',
       }),
     ),
     mappings: Type.Array(
