@@ -73,7 +73,7 @@ export class CryptThreads {
   #start(): Thread {
     const worker = new Worker(this.#options.script, {
       name: 'password',
-      env: {},
+      env: threadEnvironment(),
       // Nothing of the parent's loaders or inspector; small heaps, for the work is in one buffer.
       execArgv: ['--disable-warning=ExperimentalWarning'],
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 },
@@ -112,4 +112,10 @@ export class CryptThreads {
     thread.settle?.(new ThreadLost('thread ended'))
     thread.settle = null
   }
+}
+
+/** Nothing but the compile cache: with it a thread starts in half the time and without a type stripper in memory. */
+function threadEnvironment(): Record<string, string> {
+  const { NODE_COMPILE_CACHE: cache } = process.env
+  return cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }
 }
