@@ -239,6 +239,10 @@ export class Session {
     this.#options.timetable.add(pending, atMs)
   }
 
+  /**
+   * Closing takes every other request of the connection with it, also failures that wait for their time: they end as
+   * "not found out" as well. Postfix and Exim have one request at a time; a client with many wants `reply`.
+   */
   #unavailable(pending: Pending): void {
     if (this.#options.tempFail === 'close') return this.#close(undefined)
     const user = pending.user === '' ? undefined : pending.user
