@@ -179,3 +179,27 @@ t.test('files speak of the project alone, and of nothing around it', async (t) =
       }
   }
 })
+
+t.test('documents link to files that exist', async (t) => {
+  const pages = [
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'CHANGELOG.md',
+    ...filesBelow('docs').map((file) => `docs/${file}`),
+  ].filter((file) => file.endsWith('.md'))
+  for (const page of pages)
+    for (const [, target = ''] of readFileSync(join(ROOT, page), 'utf8').matchAll(
+      /\]\(([^)#:]+)(?:#[^)]*)?\)/g,
+    ))
+      t.ok(statSync(join(ROOT, page, '..', target), { throwIfNoEntry: false }), `${page} links to ${target}`)
+})
+
+t.test('npm scripts that documents name exist', async (t) => {
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(
+    readFileSync(join(ROOT, 'package.json'), 'utf8'),
+  )
+  for (const page of ['README.md', 'CONTRIBUTING.md'])
+    for (const [, name = ''] of readFileSync(join(ROOT, page), 'utf8').matchAll(/npm run ([\w:]+)/g))
+      t.ok(name in scripts, `${page} names npm run ${name}`)
+})
