@@ -13,7 +13,7 @@ export interface ListenerChild {
 }
 
 export async function startListener(): Promise<ListenerChild> {
-  const child = fork(join(import.meta.dirname, 'listener-process.ts'), [], {
+  const child = fork(join(import.meta.dirname, 'listener-process.ts'), ['listen'], {
     // Without a bound V8 lets the young generation grow for about 10 s under load, by 100 MB, and the kernel keeps
     // what it once was: a leak could not be told from it.
     execArgv: ['--expose-gc', '--max-semi-space-size=16'],

@@ -1,5 +1,5 @@
 /**
- * A SASL listener in a process of its own, so that its memory can be measured: `node --expose-gc listener-process.ts`.
+ * A SASL listener in a process of its own, so that its memory can be measured: started by listener-child.ts.
  * It sends { address } when it listens, and answers the messages `rss` and { snapshot: path }.
  */
 import { tmpdir } from 'node:os'
@@ -23,6 +23,9 @@ function login(request: LoginRequest): Outcome | Promise<Outcome> {
     ? new Promise((resolve) => setImmediate(() => resolve(outcome)))
     : outcome
 }
+
+// A test runner that is given the whole folder runs this file too.
+if (process.send === undefined || process.argv[2] !== 'listen') process.exit(0)
 
 const listener = await listenSasl(
   { listen: '127.0.0.1:0', temp_fail: 'close', mode: '0600', networks: [] },
