@@ -167,6 +167,7 @@ t.test('files speak of the project alone, and of nothing around it', async (t) =
     ],
     ['a default export', /^(?:src|scripts|test)\/.*\.ts$/, /^export[ ]default/m],
   ]
+  const findings: string[] = []
   for (const file of files) {
     const text =
       statSync(join(ROOT, file), { throwIfNoEntry: false }) === undefined
@@ -175,9 +176,10 @@ t.test('files speak of the project alone, and of nothing around it', async (t) =
     for (const [what, where, pattern] of rules)
       if (where.test(file)) {
         const found = pattern.exec(text)?.[0]
-        if (found !== undefined) t.fail(`${file}: ${what}: ${found}`)
+        if (found !== undefined) findings.push(`${file}: ${what}: ${found}`)
       }
   }
+  t.same(findings, [])
 })
 
 t.test('documents link to files that exist', async (t) => {
