@@ -42,7 +42,7 @@ const Memory = section(
       description: 'Accounts remembered at most.',
     }),
     memo_entries: Type.Integer({
-      default: 200000,
+      default: 100000,
       minimum: 100,
       maximum: 10000000,
       description: 'Right and wrong passwords remembered at most (as keyed MACs, in memory only).',
