@@ -6,6 +6,7 @@ import { inspect } from 'node:util'
 
 export class Secret {
   readonly #bytes: Buffer
+  #isWiped = false
 
   private constructor(bytes: Buffer) {
     this.#bytes = bytes
@@ -33,8 +34,14 @@ export class Secret {
     return this.#bytes.length
   }
 
+  /** True once the bytes are gone: what is compared from then on says nothing about the password. */
+  get isWiped(): boolean {
+    return this.#isWiped
+  }
+
   /** Overwrites the bytes. The secret is empty of meaning afterwards. */
   wipe(): void {
+    this.#isWiped = true
     this.#bytes.fill(0)
   }
 

@@ -4,8 +4,10 @@
  */
 import type { Address } from '../login/address.ts'
 import type { Why } from '../login/outcome.ts'
+import type { DirectorySettings } from '../config/settings.ts'
 import type { Lookup } from '../directory/directory.ts'
 import type { DirectoryProfile, DirectoryUser } from '../directory/user.ts'
+import { needsDirectory } from './needs-directory.ts'
 import type { StoredAccount } from './stored.ts'
 
 export type DirectoryPart =
@@ -20,11 +22,20 @@ export type DirectoryPart =
   /** Not found out, and no record young enough is there. */
   | { readonly kind: 'failed'; readonly why: Why }
 
+export const NOT_NEEDED: DirectoryPart = Object.freeze({ kind: 'not_needed' })
+
 export interface Account {
   readonly address: Address
   readonly stored: StoredAccount
   readonly storedAtMs: number
   readonly directory: DirectoryPart
+}
+
+/** The account over rows that were read again, under the writer's lock: what is not needed of the directory goes. */
+export function withRows(account: Account, stored: StoredAccount, settings: DirectorySettings): Account {
+  return needsDirectory(stored, settings)
+    ? { ...account, stored }
+    : { ...account, stored, directory: NOT_NEEDED }
 }
 
 /**

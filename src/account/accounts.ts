@@ -12,10 +12,10 @@ import type { Clock } from '../clock.ts'
 import type { SettingsSource } from '../config/settings.ts'
 import type { Address } from '../login/address.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Account, DirectoryPart } from './account.ts'
+import { NOT_NEEDED, type Account, type DirectoryPart } from './account.ts'
 import { DirectoryRecord, type DirectorySource, type RecordLimits } from './directory-record.ts'
 import { isHosted, needsDirectory } from './needs-directory.ts'
-import { StoredPart } from './stored-part.ts'
+import { StoredPart, type Stored } from './stored-part.ts'
 import type { AccountSource, StoredAccount } from './stored.ts'
 
 /** What somebody learned that may make a remembered account wrong. */
@@ -42,8 +42,6 @@ interface Entry {
   /** The value handed out last; reused while its parts are the same ones. */
   account: Account | undefined
 }
-
-const NOT_NEEDED: DirectoryPart = Object.freeze({ kind: 'not_needed' })
 
 export class AccountMemory implements Accounts {
   readonly #source: AccountSource
@@ -83,9 +81,10 @@ export class AccountMemory implements Accounts {
     const nowMs = this.#clock.monotonicMs()
     const stored = entry.stored.fresh(nowMs)
     if (stored === undefined) return this.#load(entry, address)
-    if (!needsDirectory(stored.value, this.#settings())) return this.#account(entry, address, NOT_NEEDED)
+    if (!needsDirectory(stored.value, this.#settings()))
+      return this.#account(entry, address, stored, NOT_NEEDED)
     const part = entry.record.fresh(nowMs)
-    return part === undefined ? this.#load(entry, address) : this.#account(entry, address, part)
+    return part === undefined ? this.#load(entry, address) : this.#account(entry, address, stored, part)
   }
 
   /** The rows alone, fresh; costs no look-up in the directory. Rejects with MailpassdError store_*. */
@@ -119,15 +118,15 @@ export class AccountMemory implements Accounts {
   async #load(entry: Entry, address: Address): Promise<Account> {
     // Concurrent callers share the query and the look-up inside the parts; each waits at most their limits.
     const stored = await entry.stored.get()
-    if (!needsDirectory(stored.value, this.#settings())) return this.#account(entry, address, NOT_NEEDED)
+    if (!needsDirectory(stored.value, this.#settings()))
+      return this.#account(entry, address, stored, NOT_NEEDED)
     const part = await entry.record.get()
     this.#settle(entry, address)
-    return this.#account(entry, address, part)
+    return this.#account(entry, address, stored, part)
   }
 
-  #account(entry: Entry, address: Address, directory: DirectoryPart): Account {
-    const stored = entry.stored.latest()
-    if (stored === undefined) throw new Error('an account was asked for before its rows were read')
+  /** `stored` are the rows by which it was decided whether the directory is needed; newer ones may say otherwise. */
+  #account(entry: Entry, address: Address, stored: Stored, directory: DirectoryPart): Account {
     const last = entry.account
     if (
       last !== undefined &&

@@ -38,3 +38,14 @@ export function candidatesOf(account: Account): readonly Candidate[] {
   }
   return candidates
 }
+
+/** Whether this candidate may still open the mailbox: rows may have changed since it was compared. */
+export function isCandidate(account: Account, candidate: Candidate): boolean {
+  const source = candidate.kind === 'main' ? candidate.source : undefined
+  return candidatesOf(account).some(
+    (each) =>
+      each.id === candidate.id &&
+      each.hash === candidate.hash &&
+      (each.kind === 'main' ? each.source : undefined) === source,
+  )
+}

@@ -56,6 +56,9 @@ export class CredentialVerifier implements Verifier {
     let wasCompared = false
     let reason = ''
     for (const candidate of candidates) {
+      // The client was answered by its deadline, and whoever did it wiped the bytes: zeros would be compared now, and
+      // "wrong" remembered of a password that was never looked at.
+      if (secret.isWiped) return { kind: 'busy' }
       const answer = await this.#compare(mailbox, candidate, secret, ticket)
       if (answer === 'match') return { kind: 'match', candidate }
       // What was not compared may have been the right one: nothing is said about the password then.

@@ -5,17 +5,19 @@
  *
  * There is one way for warm and cold, first and thousandth login. A room that answers at once is not awaited.
  */
-import { ownerOf, type Account } from '../account/account.ts'
+import { ownerOf, withRows, type Account } from '../account/account.ts'
 import type { Accounts } from '../account/accounts.ts'
 import { isHosted } from '../account/needs-directory.ts'
 import type { Clock } from '../clock.ts'
 import type { DirectorySettings, SettingsSource } from '../config/settings.ts'
-import type { Candidate } from '../credential/candidates.ts'
+import { isCandidate, type Candidate } from '../credential/candidates.ts'
 import type { Verification, Verifier } from '../credential/verify.ts'
+import { MailpassdError } from '../errors.ts'
 import type { Apply } from '../mailbox/apply.ts'
 import type { Plan } from '../mailbox/change.ts'
 import { plan } from '../mailbox/plan.ts'
 import type { Policy } from '../policy/policy.ts'
+import type { Ticket } from '../policy/ticket.ts'
 import { parseAddress, type Address } from './address.ts'
 import { gate } from './gate.ts'
 import type { Outcome, Why } from './outcome.ts'
@@ -31,6 +33,11 @@ export interface Rooms {
   readonly clock: Clock
 }
 
+/** Looks at an account whose rows change under its login: a first login beside others takes two. */
+const MAX_LOOKS = 3
+
+const NO_CHANGES: Plan = Object.freeze({ kind: 'changes', changes: Object.freeze([]) })
+
 /** Decides one login. Rejects with MailpassdError where the store does not answer; the caller tells temp_fail then. */
 export async function decide(request: LoginRequest, rooms: Rooms): Promise<Outcome> {
   const address = parseAddress(request.username)
@@ -42,11 +49,26 @@ export async function decide(request: LoginRequest, rooms: Rooms): Promise<Outco
     return { ...refusal('busy', address), retryAfterSeconds: admission.retryAfterSeconds }
   }
 
+  for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
+    const outcome = await look(address, request, admission.ticket, rooms)
+    if (outcome !== 'overtaken') return outcome
+    rooms.accounts.changed({ kind: 'mailbox', address: address.full })
+  }
+  throw new MailpassdError('store_conflict', `the rows of ${address.full} changed with every look at them`)
+}
+
+/** Account to apply. `overtaken`: the rows were changed by others before ours were written; nothing was. */
+async function look(
+  address: Address,
+  request: LoginRequest,
+  ticket: Ticket,
+  rooms: Rooms,
+): Promise<Outcome | 'overtaken'> {
   const got = rooms.accounts.get(address)
   const account = got instanceof Promise ? await got : got
   if (!isHosted(account.stored)) return refusal('domain_not_hosted', address)
 
-  const verifying = rooms.verifier.verify(account, request.secret, admission.ticket)
+  const verifying = rooms.verifier.verify(account, request.secret, ticket)
   const verification = verifying instanceof Promise ? await verifying : verifying
   if (verification.kind !== 'match')
     return about(account, refusal(whyNot(account, verification), address), rooms)
@@ -58,9 +80,14 @@ export async function decide(request: LoginRequest, rooms: Rooms): Promise<Outco
     return about(account, { ...refusal(planned.why, address), credential: candidate.id }, rooms)
   if (planned.changes.length === 0) return about(account, success(address, candidate, false), rooms)
 
-  const applied = await rooms.apply(address, (stored) =>
-    planAndGate({ ...account, stored }, settings, candidate, request),
-  )
+  let isRevoked = false
+  const applied = await rooms.apply(address, (stored) => {
+    const anew = withRows(account, stored, settings)
+    // The password was compared with a hash that does not count any more: another source of passwords, a deleted row.
+    isRevoked = !isCandidate(anew, candidate)
+    return isRevoked ? NO_CHANGES : planAndGate(anew, settings, candidate, request)
+  })
+  if (isRevoked || applied.kind === 'overtaken') return 'overtaken'
   if (applied.kind === 'refused')
     return about(account, { ...refusal(applied.why, address), credential: candidate.id }, rooms)
   rooms.accounts.changed({ kind: 'mailbox', address: address.full })
@@ -128,5 +155,8 @@ function success(address: Address, candidate: Candidate, provisioned: boolean): 
 /** Adds how old the directory record was that the outcome rests on. */
 function about(account: Account, outcome: Outcome, rooms: Rooms): Outcome {
   if (account.directory.kind !== 'record') return outcome
-  return { ...outcome, recordAgeMs: Math.max(0, Math.round(rooms.clock.monotonicMs() - account.directory.atMs)) }
+  return {
+    ...outcome,
+    recordAgeMs: Math.max(0, Math.round(rooms.clock.monotonicMs() - account.directory.atMs)),
+  }
 }

@@ -29,25 +29,25 @@ export function createLogin(parts: LoginParts): Login {
       const answer = (outcome: Outcome) => {
         if (isAnswered) return
         isAnswered = true
-        parts.policy.observe(request, outcome)
-        parts.log.record(request, outcome)
+        // First: a policy or log that throws must cost neither the client its answer nor us the process.
         resolve(outcome)
+        try {
+          parts.policy.observe(request, outcome)
+          parts.log.record(request, outcome)
+        } catch (thrown) {
+          parts.logger.error({ err: toMailpassdError(thrown) }, 'a login was answered but not recorded')
+        }
       }
       const leftMs = Math.max(0, request.deadlineMs - parts.clock.monotonicMs())
       const cancel = parts.clock.after(leftMs, () => answer(refusal('deadline', undefined)))
-      parts
+      void parts
         .decide(request)
         .catch((thrown: unknown) => refusal(whyOf(thrown, parts.logger), undefined))
-        .then(answer)
-        .finally(() => {
+        .then((outcome) => {
+          answer(outcome)
           cancel()
           // Only now: an answer by deadline leaves a comparison running that still reads these bytes.
           request.secret.wipe()
-        })
-        // A log or policy that throws must not take the process down; the client has its answer or gets the door's.
-        .catch((thrown: unknown) => {
-          parts.logger.error({ err: toMailpassdError(thrown) }, 'a login was answered but not recorded')
-          answer(refusal('internal', undefined))
         })
     })
 }

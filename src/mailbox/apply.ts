@@ -3,11 +3,15 @@ import type { StoredAccount } from '../account/stored.ts'
 import type { Address } from '../login/address.ts'
 import type { Applied, MailboxWriter, Plan } from './change.ts'
 
-export type Apply = (address: Address, plan: (stored: StoredAccount) => Plan) => Promise<Applied>
+/** `overtaken`: another write for the address was done meanwhile, and nothing for this plan; look at the rows again. */
+export type Apply = (
+  address: Address,
+  plan: (stored: StoredAccount) => Plan,
+) => Promise<Applied | { readonly kind: 'overtaken' }>
 
 /**
- * Who comes while a write for the address is under way shares its success: the own plan passed the gate on the same
- * planned mailbox. A refusal is not shared: it may have been about the other one's service.
+ * Who comes while a write for the address is under way waits for it and is told to look again: its success is not
+ * shared, for it may be another directory user's. Nor is a refusal: it may have been about the other one's service.
  */
 export function createApply(writer: MailboxWriter): Apply {
   const flights = new Map<string, Promise<Applied>>()
@@ -15,7 +19,7 @@ export function createApply(writer: MailboxWriter): Apply {
     let flight = flights.get(address.full)
     while (flight !== undefined) {
       const applied = await flight.catch(() => undefined)
-      if (applied?.kind === 'done') return { kind: 'done', made: false }
+      if (applied?.kind === 'done') return { kind: 'overtaken' }
       flight = flights.get(address.full)
     }
     const own = writer.apply(address, plan)

@@ -102,8 +102,12 @@ function makeMailbox(user: DirectoryUser, template: MailboxTemplate, settings: D
   ]
 }
 
+/** mailbox.name is VARCHAR(255); a longer one would be refused, and with it every first login of its owner. */
+const MAX_NAME_CHARACTERS = 255
+
 function fullName(user: DirectoryUser): string {
-  return `${user.firstName} ${user.lastName}`.trim()
+  const name = `${user.firstName} ${user.lastName}`.trim()
+  return name.length <= MAX_NAME_CHARACTERS ? name : Array.from(name).slice(0, MAX_NAME_CHARACTERS).join('')
 }
 
 function refused(why: Why): Plan {

@@ -213,6 +213,25 @@ t.test('a read that was under way when the change came does not count', async (t
   t.equal((await second).stored, after)
 })
 
+t.test(
+  'rows and record of an account belong together, also where rows change during the look-up',
+  async (t) => {
+    const { clock, source, directory, accounts } = memory()
+    const found = deferred<Lookup>()
+    directory.answer = () => found.promise
+    const waiting = accounts.get(JANE)
+    await clock.advance(1500)
+    if (resident.mailbox === undefined) throw new Error('the fake has a mailbox')
+    source.stored = { ...resident, mailbox: { ...resident.mailbox, authsource: 'mailcow' } }
+    accounts.changed({ kind: 'mailbox', address: JANE.full })
+    t.equal((await accounts.get(JANE)).directory.kind, 'not_needed')
+    found.resolve({ kind: 'found', user: jane })
+    const account = await waiting
+    t.equal(account.directory.kind, 'record')
+    t.equal(account.stored.mailbox?.authsource, 'keycloak')
+  },
+)
+
 t.test('an unknown domain never costs a directory call and is not remembered', async (t) => {
   const { source, directory, accounts, get } = memory()
   source.stored = { ...newcomer, domain: undefined, making: undefined }

@@ -8,7 +8,7 @@ import { CredentialVerifier } from '../../src/credential/verify.ts'
 import type { Lookup } from '../../src/directory/directory.ts'
 import type { DirectoryProfile, DirectoryUser } from '../../src/directory/user.ts'
 import { MailpassdError } from '../../src/errors.ts'
-import { decide } from '../../src/login/decide.ts'
+import { decide, refusal } from '../../src/login/decide.ts'
 import { createLogin } from '../../src/login/login.ts'
 import type { Outcome } from '../../src/login/outcome.ts'
 import type { LoginRequest } from '../../src/login/request.ts'
@@ -17,7 +17,7 @@ import type { Applied, Change, MailboxWriter, Plan } from '../../src/mailbox/cha
 import { openPolicy } from '../../src/policy/policy.ts'
 import { Secret } from '../../src/secret.ts'
 import { silentLogger } from '../../src/telemetry/logger.ts'
-import { FakeClock } from '../fakes/clock.ts'
+import { FakeClock, settle } from '../fakes/clock.ts'
 import {
   domain,
   FakeDirectory,
@@ -60,7 +60,9 @@ class FakeWriter implements MailboxWriter {
     const planned = plan(this.stored ?? this.#source.stored)
     if (planned.kind === 'refused') return planned
     this.written = [...this.written, [...planned.changes]]
-    return { kind: 'done', made: planned.changes.some((change) => change.kind === 'make_mailbox') }
+    const made = planned.changes.some((change) => change.kind === 'make_mailbox')
+    if (made) this.#source.stored = resident
+    return { kind: 'done', made }
   }
 }
 
@@ -569,6 +571,63 @@ t.test('the plan is asked again under the lock: what another node did counts', a
   t.match(await full.login(), { verdict: 'user_disabled', why: 'max_mailboxes' })
 })
 
+t.test('a write under way for another directory user does not let this one in', async (t) => {
+  const { login, writer, directory, accounts } = house()
+  const written = Promise.withResolvers<void>()
+  const apply = writer.apply.bind(writer)
+  writer.apply = async (...call) => {
+    await written.promise
+    return apply(...call)
+  }
+  const first = login()
+  await settle()
+  const mallory = { ...jane, id: 'id-mallory', hashes: ['{PLAIN}mallory'] }
+  directory.answer = () => Promise.resolve({ kind: 'found', user: mallory })
+  accounts.changed({ kind: 'directory', address: 'jane@example.org' })
+  const second = login({ password: 'mallory' })
+  await settle()
+  written.resolve()
+  t.match(await first, { verdict: 'ok', provisioned: true })
+  t.match(await second, { verdict: 'user_disabled', why: 'identity_changed' })
+  t.equal(writer.written.length, 1)
+})
+
+t.test('a mailbox made meanwhile with a password of its own is not opened by the directory’s', async (t) => {
+  const raced = house()
+  raced.writer.stored = own({ hash: '{PLAIN}sql', directoryId: undefined })
+  let looks = 0
+  raced.source.answer = () =>
+    Promise.resolve((looks += 1) === 1 ? newcomer : (raced.writer.stored ?? newcomer))
+  t.match(await raced.login(), { verdict: 'password_mismatch', why: 'hash_differs' })
+  t.same(raced.writer.written.flat(), [])
+  const restless = house()
+  restless.writer.stored = own({ directoryId: undefined })
+  await t.rejects(restless.login(), { code: 'store_conflict' })
+  t.same(restless.writer.written.flat(), [])
+})
+
+t.test('a name longer than its column is cut between characters', async (t) => {
+  const { login, writer } = house({ user: { firstName: 'J'.repeat(250), lastName: '😀'.repeat(250) } })
+  t.match(await login(), { verdict: 'ok', provisioned: true })
+  const [made] = writer.written.flat()
+  t.equal(made?.kind === 'make_mailbox' ? made.name : '', `${'J'.repeat(250)} ${'😀'.repeat(4)}`)
+})
+
+t.test('a password wiped under a comparison is not remembered as wrong', async (t) => {
+  const stored = { ...resident, appPasswords: [app] }
+  const { login, pool } = house({ stored })
+  const secret = Secret.fromText('right')
+  const verify = pool.verify.bind(pool)
+  pool.verify = async (...call) => {
+    const answer = await verify(...call)
+    secret.wipe()
+    return answer
+  }
+  t.match(await login({ secret }), { verdict: 'throttled', why: 'busy' })
+  pool.verify = verify
+  t.match(await login(), { verdict: 'ok' })
+})
+
 t.test(
   'with the directory unknown, a password that matches no app password is not called wrong',
   async (t) => {
@@ -633,6 +692,29 @@ t.test('a throw is temp_fail, recorded once, and the password is wiped', async (
     t.ok(request.secret.reveal().every((byte) => byte === 0))
     t.equal(clock.pendingTimers, 0)
   }
+})
+
+t.test('a log that throws costs nobody the answer, nor the process', async (t) => {
+  const clock = new FakeClock()
+  const outcome = refusal('hash_differs', undefined)
+  const pending = Promise.withResolvers<Outcome>()
+  const answers = [Promise.resolve(outcome), pending.promise]
+  const login = createLogin({
+    decide: () => answers.shift() ?? Promise.resolve(outcome),
+    policy: openPolicy,
+    log: {
+      record() {
+        throw new TypeError('bug')
+      },
+    },
+    clock,
+    logger: silentLogger,
+  })
+  t.equal(await login(requestOf(clock, {})), outcome)
+  const late = login(requestOf(clock, {}))
+  await clock.advance(8000)
+  t.match(await late, { why: 'deadline' })
+  pending.resolve(outcome)
 })
 
 t.test(
