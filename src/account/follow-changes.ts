@@ -43,10 +43,13 @@ export function followChanges(parts: {
       parts.changed({ kind: 'everything' })
       return
     }
-    for (const row of await parts.source.readChanges(highest)) {
+    const rows = await parts.source.readChanges(highest)
+    for (const row of rows) {
       highest = Math.max(highest, row.id)
-      parts.changed(row.kind === 'domain' ? { kind: 'domain' } : { kind: 'mailbox', address: row.address })
+      if (row.kind === 'mailbox') parts.changed({ kind: 'mailbox', address: row.address })
     }
+    // Once for all of them: it goes over every account in memory, milliseconds where there are many.
+    if (rows.some((row) => row.kind === 'domain')) parts.changed({ kind: 'domain' })
     const nowMs = parts.clock.monotonicMs()
     if (nowMs - prunedAtMs < PRUNE_EVERY_MS) return
     prunedAtMs = nowMs

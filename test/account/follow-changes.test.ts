@@ -56,6 +56,17 @@ t.test('starts at the end of the table, then tells each change once', async (t) 
   t.equal(events.length, 3, 'stopped')
 })
 
+t.test('many changes of domains at once empty the memory once', async (t) => {
+  const source = new FakeChanges()
+  const { clock, events, stop } = follower(source)
+  await settle()
+  for (let id = 10; id < 1000; id += 1)
+    source.rows.push({ id, address: `d${id}.example.org`, kind: 'domain' })
+  await clock.advance(1000)
+  t.same(events.slice(1), [{ kind: 'domain' }])
+  stop()
+})
+
 t.test('a table that cannot be read is read again, and nothing is passed over', async (t) => {
   const source = new FakeChanges()
   source.isDown = true
