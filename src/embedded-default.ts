@@ -17,6 +17,8 @@ export interface EmbeddedDefault {
   readonly token: string
   /** The password of the user made here; absent when the realm file is somebody's own. */
   readonly password: string | undefined
+  /** Settles when the realm file is there: its hash takes a tenth of a second, in which the daemon can start. */
+  readonly realmFile: Promise<void>
 }
 
 /**
@@ -31,13 +33,15 @@ export async function prepareEmbeddedDefault(dataDir: string, realmFile: string)
     (file) => file.close().then(() => true),
     () => false,
   )
-  if (exists) return { token, password: await readSecret(passwordFile) }
+  if (exists) return { token, password: await readSecret(passwordFile), realmFile: Promise.resolve() }
   const password = await keepSecret(passwordFile)
+  return { token, password, realmFile: makeRealmFile(realmFile, password) }
+}
+
+async function makeRealmFile(path: string, password: string): Promise<void> {
   const hash = await makeHash('BLF-CRYPT', Secret.fromText(password))
-  await writeRealmFile(realmFile, [
-    { username: 'demo', email: TRY_ADDRESS, hash, firstName: 'Demo', lastName: 'User' },
-  ])
-  return { token, password }
+  const demo = { username: 'demo', email: TRY_ADDRESS, hash, firstName: 'Demo', lastName: 'User' }
+  await writeRealmFile(path, [demo])
 }
 
 async function readSecret(path: string): Promise<string | undefined> {

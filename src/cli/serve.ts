@@ -48,7 +48,7 @@ export const serve: Command = {
 
     const trial = path === undefined ? await prepareTrial(loaded) : undefined
     const configured = trial?.loaded ?? loaded
-    const house = await openHouse(configured, logger, version())
+    const [house] = await Promise.all([openHouse(configured, logger, version()), trial?.realmFile])
     recordDrop = () => house.metrics.recordDroppedLogLine()
     if (trial !== undefined) await addTrialDomain(house.store)
     releaseStartupMemory()
@@ -88,17 +88,21 @@ interface Trial {
   readonly loaded: LoadedConfig
   readonly token: string
   readonly password: string | undefined
+  readonly realmFile: Promise<void>
 }
 
 /** Makes what the embedded default needs, and puts its token into the configuration. */
 async function prepareTrial(loaded: LoadedConfig): Promise<Trial> {
   const { config, dataDir } = loaded
-  const { token, password } = await prepareEmbeddedDefault(dataDir, realmFilePath(config.directory, dataDir))
+  const { token, password, realmFile } = await prepareEmbeddedDefault(
+    dataDir,
+    realmFilePath(config.directory, dataDir),
+  )
   const tokens = [
     ...config.tokens,
     { name: 'embedded', scopes: ['login' as const, 'read' as const], secret: token },
   ]
-  return { loaded: { ...loaded, config: { ...config, tokens } }, token, password }
+  return { loaded: { ...loaded, config: { ...config, tokens } }, token, password, realmFile }
 }
 
 async function addTrialDomain(store: Store): Promise<void> {
