@@ -226,6 +226,20 @@ export function storeContract(subject: Subject, t: Test): void {
     })
   })
 
+  t.test('a quota too big for a number is a big quota, not a fault', async (t) => {
+    const { place, store } = await hosting(subject, t)
+    const huge = `${2n ** 63n - 1n}`
+    await place.sql(`update domain set quota = ${huge}, maxquota = ${huge}`)
+    await insertMailbox(place, 'big@example.org')
+    await place.sql(`update mailbox set quota = ${huge}`)
+    const { domain, mailbox } = await store.accounts.loadAccount(addressOf('big@example.org'))
+    t.equal(mailbox?.quotaBytes, Number(huge))
+    t.equal(domain?.quotaBytes, Number(huge) * MIB)
+    const { making } = await store.accounts.loadAccount(JANE)
+    t.equal(making?.quotaSumBytes, Number(huge))
+    t.equal((await store.domains.lookup('example.org'))?.quotaMib, Number(huge))
+  })
+
   t.test('names are compared by bytes, whatever the collation finds', async (t) => {
     const { place, store } = await hosting(subject, t)
     await insertMailbox(place, 'bób@example.org')

@@ -74,6 +74,8 @@ class PreparedDatabase implements SqliteDatabase {
 class PreparedStatement implements SqliteStatement {
   readonly reader: boolean
   readonly #statement: StatementSync
+  /** Some row held an integer that a number cannot: from then on integers are read as BigInt, which costs more. */
+  #readsBigInts = false
 
   constructor(statement: StatementSync) {
     this.#statement = statement
@@ -81,7 +83,17 @@ class PreparedStatement implements SqliteStatement {
   }
 
   all(parameters: readonly unknown[]): unknown[] {
-    return this.#statement.all(...parameters.map(toSqlValue))
+    const values = parameters.map(toSqlValue)
+    if (!this.#readsBigInts) {
+      try {
+        return this.#statement.all(...values)
+      } catch (error) {
+        if (!isTooBig(error)) throw error
+        this.#readsBigInts = true
+        this.#statement.setReadBigInts(true)
+      }
+    }
+    return this.#statement.all(...values).map(withoutBigInts)
   }
 
   run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
@@ -91,6 +103,22 @@ class PreparedStatement implements SqliteStatement {
   iterate(parameters: readonly unknown[]): IterableIterator<unknown> {
     return this.#statement.iterate(...parameters.map(toSqlValue))
   }
+}
+
+/** A quota of 2^63 - 1 is how some write "unlimited". */
+function isTooBig(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_OUT_OF_RANGE'
+}
+
+/** BIGINT as from MariaDB: a number, or text where a number would lose digits. */
+function withoutBigInts(row: object): object {
+  return Object.fromEntries(
+    Object.entries(row).map(([column, value]: [string, unknown]) => {
+      if (typeof value !== 'bigint') return [column, value]
+      const number = Number(value)
+      return [column, Number.isSafeInteger(number) ? number : String(value)]
+    }),
+  )
 }
 
 function toSqlValue(value: unknown): SQLInputValue {
