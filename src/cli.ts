@@ -3,10 +3,13 @@ import { isatty } from 'node:tty'
 import { COMMANDS } from './cli/commands.ts'
 import { runCli } from './cli/run.ts'
 
-// `mailpassd … | head` ends the reader first: that is no fault of ours.
+// `mailpassd … | head` ends the reader first: that is no fault of ours, and the exit code stays the command's (0 would
+// be "match" of `hash verify`).
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 74)
+  if (error.code !== 'EPIPE') process.exit(74)
 })
+// Unheard, this would end the process with 1, which is "refused" or "mismatch".
+process.stderr.on('error', () => {})
 
 process.exitCode = await runCli(COMMANDS, process.argv.slice(2), {
   stdin: process.stdin,

@@ -1,6 +1,6 @@
 /** The command line: help of every command, mistakes with their way out, exit codes. */
 import t from 'tap'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArguments } from '../../src/cli/args.ts'
 import { COMMANDS } from '../../src/cli/commands.ts'
@@ -162,4 +162,21 @@ t.test('the executable: stdout, stderr and exit codes of a process', async (t) =
     code: 66,
     err: 'mailpassd: configuration file /nowhere/mailpassd.toml is not there\n',
   })
+})
+
+t.test('who closes our output early does not change the exit code', async (t) => {
+  const program = join(import.meta.dirname, '..', '..', 'mailpassd')
+  /** The exit code of `hash verify` with nobody at its stdout and stderr. */
+  const verify = (hash: string): Promise<number | null> => {
+    const { promise, resolve, reject } = Promise.withResolvers<number | null>()
+    const child = spawn(program, ['hash', 'verify', hash], { stdio: 'pipe' })
+    child.once('error', reject)
+    child.once('exit', resolve)
+    child.stdout.destroy()
+    child.stderr.destroy()
+    child.stdin.end('wrong\n')
+    return promise
+  }
+  t.equal(await verify('{PLAIN}right'), EXIT.failed)
+  t.equal(await verify('{NONE}right'), EXIT.data)
 })
