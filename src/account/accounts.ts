@@ -14,6 +14,7 @@ import type { Address } from '../login/address.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { NOT_NEEDED, type Account, type DirectoryPart } from './account.ts'
 import { DirectoryRecord, type DirectorySource, type RecordLimits } from './directory-record.ts'
+import { Horizon } from './horizon.ts'
 import { isHosted, needsDirectory } from './needs-directory.ts'
 import { StoredPart, type Stored } from './stored-part.ts'
 import type { AccountSource, StoredAccount } from './stored.ts'
@@ -50,6 +51,8 @@ export class AccountMemory implements Accounts {
   readonly #limits: AccountLimits
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #rowsHorizon = new Horizon()
+  readonly #recordsHorizon = new Horizon()
   readonly #known: LRUCache<string, Entry>
   /** Names nobody has: kept apart, so that a flood of made-up names cannot push out real accounts. */
   readonly #strangers: LRUCache<string, Entry>
@@ -105,13 +108,11 @@ export class AccountMemory implements Accounts {
         this.#entry(event.address)?.record.invalidate(nowMs)
         return
       case 'domain':
-        for (const entry of this.#all()) entry.stored.invalidate(nowMs)
+        this.#rowsHorizon.move(nowMs)
         return
       case 'everything':
-        for (const entry of this.#all()) {
-          entry.stored.invalidate(nowMs)
-          entry.record.invalidate(nowMs)
-        }
+        this.#rowsHorizon.move(nowMs)
+        this.#recordsHorizon.move(nowMs)
     }
   }
 
@@ -153,8 +154,11 @@ export class AccountMemory implements Accounts {
   #open(address: Address): Entry {
     const parts = { clock: this.#clock, logger: this.#logger, limits: this.#limits }
     const entry: Entry = {
-      stored: new StoredPart(() => this.#source.loadAccount(address), parts),
-      record: new DirectoryRecord(address.full, this.#directory, parts),
+      stored: new StoredPart(() => this.#source.loadAccount(address), {
+        ...parts,
+        horizon: this.#rowsHorizon,
+      }),
+      record: new DirectoryRecord(address.full, this.#directory, { ...parts, horizon: this.#recordsHorizon }),
       account: undefined,
     }
     // From the first caller on, so that all that come meanwhile share its query and look-up.
@@ -179,10 +183,5 @@ export class AccountMemory implements Accounts {
 
   #entry(address: string): Entry | undefined {
     return this.#known.peek(address) ?? this.#strangers.peek(address)
-  }
-
-  *#all(): Generator<Entry> {
-    yield* this.#known.values()
-    yield* this.#strangers.values()
   }
 }

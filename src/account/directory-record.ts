@@ -10,6 +10,7 @@ import { toMailpassdError } from '../errors.ts'
 import type { Why } from '../login/outcome.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { DirectoryPart } from './account.ts'
+import { Horizon } from './horizon.ts'
 
 /** The directory as this room needs it. */
 export interface DirectorySource {
@@ -37,22 +38,23 @@ export class DirectoryRecord {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #limits: RecordLimits
+  readonly #horizon: Horizon
   #record: Record | undefined
   #looking: Promise<Record> | undefined
   #lookingSinceMs = 0
-  #invalidAtMs = Number.NEGATIVE_INFINITY
   #failedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(
     email: string,
     source: DirectorySource,
-    parts: { clock: Clock; logger: Logger; limits: RecordLimits },
+    parts: { clock: Clock; logger: Logger; limits: RecordLimits; horizon: Horizon },
   ) {
     this.#email = email
     this.#source = source
     this.#clock = parts.clock
     this.#logger = parts.logger
     this.#limits = parts.limits
+    this.#horizon = new Horizon(parts.horizon)
   }
 
   /** True when the directory knows somebody by this address. */
@@ -63,7 +65,7 @@ export class DirectoryRecord {
   /** The record when it is fresh, else undefined. Past half its time a look-up starts after the caller answered. */
   fresh(nowMs: number): Record | undefined {
     const record = this.#record
-    if (record === undefined || record.atMs <= this.#invalidAtMs) return undefined
+    if (record === undefined || record.atMs <= this.#horizon.atMs) return undefined
     const freshMs = this.#freshMs(record)
     const ageMs = nowMs - record.atMs
     if (ageMs > freshMs) return undefined
@@ -85,7 +87,7 @@ export class DirectoryRecord {
   }
 
   invalidate(nowMs: number): void {
-    this.#invalidAtMs = nowMs
+    this.#horizon.move(nowMs)
   }
 
   #freshMs(record: Record): number {
@@ -94,7 +96,7 @@ export class DirectoryRecord {
 
   async #current(): Promise<Record> {
     // A look-up that was sent before the last invalidation may not have seen the change.
-    if (this.#looking !== undefined && this.#lookingSinceMs <= this.#invalidAtMs)
+    if (this.#looking !== undefined && this.#lookingSinceMs <= this.#horizon.atMs)
       await this.#looking.catch(() => undefined)
     return this.#looking ?? this.#lookup()
   }

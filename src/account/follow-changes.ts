@@ -48,7 +48,7 @@ export function followChanges(parts: {
       highest = Math.max(highest, row.id)
       if (row.kind === 'mailbox') parts.changed({ kind: 'mailbox', address: row.address })
     }
-    // Once for all of them: it goes over every account in memory, milliseconds where there are many.
+    // Once for all of them.
     if (rows.some((row) => row.kind === 'domain')) parts.changed({ kind: 'domain' })
     const nowMs = parts.clock.monotonicMs()
     if (nowMs - prunedAtMs < PRUNE_EVERY_MS) return

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { Horizon } from './horizon.ts'
 import type { StoredAccount } from './stored.ts'
 
 export interface Stored {
@@ -21,16 +22,17 @@ export class StoredPart {
   #latest: Stored | undefined
   #loading: Promise<Stored> | undefined
   #loadingSinceMs = 0
-  #invalidAtMs = Number.NEGATIVE_INFINITY
+  readonly #horizon: Horizon
 
   constructor(
     load: () => Promise<StoredAccount>,
-    parts: { clock: Clock; logger: Logger; limits: { storeFreshMs: number } },
+    parts: { clock: Clock; logger: Logger; limits: { storeFreshMs: number }; horizon: Horizon },
   ) {
     this.#load = load
     this.#clock = parts.clock
     this.#logger = parts.logger
     this.#freshMs = parts.limits.storeFreshMs
+    this.#horizon = new Horizon(parts.horizon)
   }
 
   latest(): Stored | undefined {
@@ -40,7 +42,7 @@ export class StoredPart {
   /** The rows when they are fresh, else undefined. Starts a background read past half their time. */
   fresh(nowMs: number): Stored | undefined {
     const latest = this.#latest
-    if (latest === undefined || latest.atMs <= this.#invalidAtMs) return undefined
+    if (latest === undefined || latest.atMs <= this.#horizon.atMs) return undefined
     const ageMs = nowMs - latest.atMs
     if (ageMs > this.#freshMs) return undefined
     if (ageMs > this.#freshMs / 2 && this.#loading === undefined) {
@@ -56,13 +58,13 @@ export class StoredPart {
     const fresh = this.fresh(this.#clock.monotonicMs())
     if (fresh !== undefined) return fresh
     // A query that was sent before the last invalidation may not have seen the change.
-    if (this.#loading !== undefined && this.#loadingSinceMs <= this.#invalidAtMs)
+    if (this.#loading !== undefined && this.#loadingSinceMs <= this.#horizon.atMs)
       await this.#loading.catch(() => undefined)
     return this.#loading ?? this.#read()
   }
 
   invalidate(nowMs: number): void {
-    this.#invalidAtMs = nowMs
+    this.#horizon.move(nowMs)
   }
 
   #read(): Promise<Stored> {

@@ -193,6 +193,25 @@ t.test('changed makes the rows, or the record, be read anew', async (t) => {
   await get()
   t.equal(source.calls, 3)
   t.equal(directory.calls, 3)
+  accounts.changed({ kind: 'domain' })
+  await clock.advance(1)
+  await get()
+  t.equal(source.calls, 4, 'rows of every account')
+  t.equal(directory.calls, 3, 'no record')
+})
+
+t.test('a change of everything reaches an account that was pushed out while it is read', async (t) => {
+  const { clock, source, accounts } = memory()
+  const before = deferred<typeof resident>()
+  source.answer = () => before.promise
+  const first = accounts.get(JANE)
+  source.answer = () => Promise.resolve(newcomer)
+  for (let i = 0; i < 1001; i += 1) await accounts.get(address(`guess${i}@example.org`))
+  accounts.changed({ kind: 'everything' })
+  await clock.advance(1)
+  before.resolve(resident)
+  await first
+  t.notOk(isAtOnce(accounts.get(JANE)), 'what was read before the change does not count')
 })
 
 t.test('a read that was under way when the change came does not count', async (t) => {
