@@ -201,11 +201,12 @@ t.test('changed makes the rows, or the record, be read anew', async (t) => {
 })
 
 t.test('a change of everything reaches an account that was pushed out while it is read', async (t) => {
-  const { clock, source, accounts } = memory()
+  const { clock, source, directory, accounts } = memory()
   const before = deferred<typeof resident>()
   source.answer = () => before.promise
   const first = accounts.get(JANE)
   source.answer = () => Promise.resolve(newcomer)
+  directory.answer = () => Promise.resolve({ kind: 'absent' })
   for (let i = 0; i < 1001; i += 1) await accounts.get(address(`guess${i}@example.org`))
   accounts.changed({ kind: 'everything' })
   await clock.advance(1)
