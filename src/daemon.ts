@@ -42,11 +42,11 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   const clock = systemClock
   const metrics = createMetrics({ version })
   const store = await openStore({ ...config.store, dataDir }, { clock, logger })
-  const directory = watchDirectory(
-    await openDirectory(config.directory, dataDir, { clock, logger }),
+  const directory = watchDirectory(await openDirectory(config.directory, dataDir, { clock, logger }), {
     clock,
-    (...call) => metrics.recordDirectoryRequest(...call),
-  )
+    waitMs: DIRECTORY_WAIT_MS,
+    record: (...call) => metrics.recordDirectoryRequest(...call),
+  })
   const frozen = settingsFromConfig(config.directory, config.store)
   const settings = () => frozen
   const pool = createPasswordPool({

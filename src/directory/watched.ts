@@ -4,23 +4,34 @@ import { toMailpassdError, type ErrorCode } from '../errors.ts'
 import type { Directory } from './directory.ts'
 
 export interface WatchedDirectory extends Directory {
-  /** The code of the last call's error, or undefined when it succeeded or there was none. */
+  /**
+   * The code of the last call's error, or undefined when it succeeded or there was none. A call that takes longer than
+   * a login waits is directory_unavailable from then on, even where its answer comes later.
+   */
   lastFailure(): ErrorCode | undefined
 }
 
-/** `record` is called once per call with `ok` or the error's code. */
-export function watchDirectory(
-  directory: Directory,
-  clock: Clock,
-  record: (request: string, result: string, durationMs: number) => void,
-): WatchedDirectory {
+export interface Watching {
+  readonly clock: Clock
+  /** What a login waits for the directory. */
+  readonly waitMs: number
+  /** Called once per call with `ok` or the error's code. */
+  readonly record: (request: string, result: string, durationMs: number) => void
+}
+
+export function watchDirectory(directory: Directory, { clock, waitMs, record }: Watching): WatchedDirectory {
   let failure: ErrorCode | undefined
 
   async function watched<T>(request: string, call: () => Promise<T>): Promise<T> {
     const startedAtMs = clock.monotonicMs()
+    let isLate = false
+    const cancel = clock.after(waitMs, () => {
+      isLate = true
+      failure = 'directory_unavailable'
+    })
     try {
       const answer = await call()
-      failure = undefined
+      if (!isLate) failure = undefined
       record(request, 'ok', clock.monotonicMs() - startedAtMs)
       return answer
     } catch (thrown) {
@@ -28,6 +39,8 @@ export function watchDirectory(
       failure = error.code
       record(request, error.code, clock.monotonicMs() - startedAtMs)
       throw error
+    } finally {
+      cancel()
     }
   }
 

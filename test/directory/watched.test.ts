@@ -1,0 +1,62 @@
+/** What readiness and metrics are told of a directory: its last failure, and that it is too slow for a login. */
+import t from 'tap'
+import type { Directory, Lookup } from '../../src/directory/directory.ts'
+import { watchDirectory } from '../../src/directory/watched.ts'
+import { MailpassdError } from '../../src/errors.ts'
+import { FakeClock, settle } from '../fakes/clock.ts'
+
+const ABSENT: Lookup = { kind: 'absent' }
+
+/** A directory whose answers are given one by one. */
+function watchedByHand() {
+  const clock = new FakeClock()
+  const asked: PromiseWithResolvers<Lookup>[] = []
+  const directory: Directory = {
+    findByEmail() {
+      const answer = Promise.withResolvers<Lookup>()
+      asked.push(answer)
+      return answer.promise
+    },
+    findById: async () => undefined,
+    profile: () => Promise.reject(new Error('not asked here')),
+    close: async () => {},
+  }
+  const recorded: string[] = []
+  const record = (request: string, result: string, durationMs: number) =>
+    recorded.push(`${request} ${result} ${durationMs}`)
+  return { clock, asked, recorded, watched: watchDirectory(directory, { clock, waitMs: 2000, record }) }
+}
+
+t.test('the last call counts', async (t) => {
+  const { asked, recorded, watched } = watchedByHand()
+  t.equal(watched.lastFailure(), undefined, 'nothing is known yet')
+  const first = watched.findByEmail('joe@x.example')
+  asked[0]?.reject(new MailpassdError('directory_refused', 'answer 403'))
+  await t.rejects(first, { code: 'directory_refused' })
+  t.equal(watched.lastFailure(), 'directory_refused')
+  const second = watched.findByEmail('joe@x.example')
+  asked[1]?.resolve(ABSENT)
+  t.equal(await second, ABSENT)
+  t.equal(watched.lastFailure(), undefined)
+  t.strictSame(recorded, ['lookup directory_refused 0', 'lookup ok 0'])
+})
+
+t.test('a call that outlasts the wait of a login is a failure until one is quick again', async (t) => {
+  const { clock, asked, recorded, watched } = watchedByHand()
+  const slow = watched.findByEmail('joe@x.example')
+  await clock.advance(1999)
+  t.equal(watched.lastFailure(), undefined)
+  await clock.advance(1)
+  t.equal(watched.lastFailure(), 'directory_unavailable', 'while it has not answered')
+  await clock.advance(1000)
+  asked[0]?.resolve(ABSENT)
+  t.equal(await slow, ABSENT, 'the answer is handed on all the same')
+  t.equal(watched.lastFailure(), 'directory_unavailable', 'nor does the late answer help')
+  const quick = watched.findByEmail('joe@x.example')
+  asked[1]?.resolve(ABSENT)
+  await quick
+  await settle()
+  t.equal(watched.lastFailure(), undefined)
+  t.strictSame(recorded, ['lookup ok 3000', 'lookup ok 0'])
+  t.equal(clock.pendingTimers, 0)
+})
