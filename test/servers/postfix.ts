@@ -105,6 +105,18 @@ ${on(ports.tcp)}
 ${SERVICES}`
 }
 
+/** `start-fg` is a shell: ended itself, it would leave master running, with our pipes open. */
+async function end(child: Child | undefined, pidFile: string): Promise<void> {
+  if (child === undefined) return
+  const master = existsSync(pidFile) ? Number(await readFile(pidFile, 'latin1')) : 0
+  if (master > 0 && existsSync(`/proc/${master}`)) {
+    process.kill(master, 'SIGTERM')
+    await child.ended
+  } else {
+    await child.stop()
+  }
+}
+
 /** A Postfix with its directories, not yet started. */
 export async function makePostfix(version: PostfixVersion): Promise<Postfix> {
   const root = await makeRoot(rootOf(version))
@@ -135,7 +147,7 @@ export async function makePostfix(version: PostfixVersion): Promise<Postfix> {
     start,
     log: () => `${child?.output() ?? ''}${existsSync(logFile) ? readFileSync(logFile, 'latin1') : ''}`,
     stop: async () => {
-      await child?.stop()
+      await end(child, join(root.hostDir, 'queue/pid/master.pid'))
       await root.remove()
     },
   }
