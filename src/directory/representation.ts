@@ -2,6 +2,7 @@
  * Keycloak's UserRepresentation, as the admin API and realm exports both spell it, turned into a DirectoryUser.
  * Strict on every field that decides a login, silent about the rest: Keycloak adds fields with each version.
  */
+import { domainToASCII, domainToUnicode } from 'node:url'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Lookup } from './directory.ts'
@@ -47,6 +48,29 @@ export function lowerAscii(text: string): string {
 }
 
 /**
+ * An e-mail as mailboxes are named: A-Z in lower case, an internationalised domain in A-labels (RFC 5890 §2.3.2.1).
+ * Only a domain in its canonical U-labels is turned: UTS-46 maps fullwidth and circled letters to plain ones, and whoever
+ * may choose an e-mail must not get `joe@example.org` by writing `joe@ⓔxample.org`.
+ */
+function mailboxNameOf(email: string): string {
+  const lower = lowerAscii(email)
+  const at = lower.lastIndexOf('@')
+  const domain = lower.slice(at + 1)
+  if (at < 0 || !/[^\u0000-\u007f]/.test(domain)) return lower
+  const ascii = domainToASCII(domain)
+  return ascii !== '' && domainToUnicode(ascii) === domain ? `${lower.slice(0, at)}@${ascii}` : lower
+}
+
+/** How a directory may have written this address (A-labels): people type domains in Unicode. */
+export function spellingsOf(email: string): readonly string[] {
+  const at = email.lastIndexOf('@')
+  const domain = email.slice(at + 1)
+  if (!domain.includes('xn--')) return [email]
+  const unicode = domainToUnicode(domain)
+  return unicode === '' || unicode === domain ? [email] : [email, `${email.slice(0, at)}@${unicode}`]
+}
+
+/**
  * Parses one user. `idWithout` gives an id where the representation has none (hand-written realm files); without it
  * a missing id is invalid.
  */
@@ -66,7 +90,7 @@ export function parseUser(
   return {
     id,
     username: value.username,
-    email: lowerAscii(value.email ?? ''),
+    email: mailboxNameOf(value.email ?? ''),
     emailVerified: value.emailVerified ?? false,
     enabled,
     // Keycloak stores a permanent lockout as both; enabling the user again takes the attribute away.

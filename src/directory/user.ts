@@ -4,7 +4,7 @@ export interface DirectoryUser {
   /** The directory's own, stable id (Keycloak: a UUID). */
   readonly id: string
   readonly username: string
-  /** Lower-cased e-mail address, '' when the user has none. */
+  /** E-mail address in lower case, an internationalised domain in A-labels; '' when the user has none. */
   readonly email: string
   readonly emailVerified: boolean
   readonly enabled: boolean

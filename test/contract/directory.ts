@@ -50,6 +50,10 @@ const USERS: readonly TestUser[] = [
   { username: 'unverified', email: 'unverified@x.example', emailVerified: false },
   { username: 'first', email: 'twice@x.example' },
   { username: 'second', email: 'Twice@x.example' },
+  { username: 'idn', email: 'idn@bücher.example' },
+  { username: 'punycode', email: 'punycode@xn--bcher-kva.example' },
+  { username: 'idntwice', email: 'idntwice@bücher.example' },
+  { username: 'idntwice2', email: 'idntwice@xn--bcher-kva.example' },
   { username: 'nomail' },
   {
     username: 'locked',
@@ -125,6 +129,15 @@ export async function directoryContract(t: Test, subject: DirectorySubject): Pro
         kind: 'found',
         user: { username: 'upper', email: 'upper@x.example', hashes: [], template: undefined },
       })
+    })
+
+    await t.test('finds an internationalised domain however it was typed', async (t) => {
+      for (const name of ['idn', 'punycode']) {
+        const email = `${name}@xn--bcher-kva.example`
+        t.match(await directory.findByEmail(email), { kind: 'found', user: { username: name, email } })
+      }
+      t.match(await directory.findByEmail('idntwice@xn--bcher-kva.example'), { kind: 'ambiguous' })
+      t.strictSame(await directory.findByEmail('idn@bucher.example'), { kind: 'absent' })
     })
 
     await t.test('says who is disabled, locked out, unverified or has something to do', async (t) => {

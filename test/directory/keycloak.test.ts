@@ -352,6 +352,12 @@ t.test('judges what was found itself', async (t) => {
   t.match(await directory.findByEmail(JOE), { kind: 'found', user: { id: '2', email: JOE } })
   fake.users = [user({ id: '1', email: 'jo\u212ae@x.example' })]
   t.strictSame(await directory.findByEmail('joke@x.example'), { kind: 'other_email' }, 'no Unicode folding')
+  fake.users = [user({ id: '1', email: 'joe@\u24d4xample.org' })]
+  t.strictSame(
+    await directory.findByEmail('joe@example.org'),
+    { kind: 'other_email' },
+    'no mapping of letters',
+  )
   fake.users = [user({ id: '1' }), user({ id: '2' })]
   t.match(await directory.findByEmail(JOE), { kind: 'ambiguous', users: [{ id: '1' }, { id: '2' }] })
   fake.users = [user({ id: 'f3a' })]

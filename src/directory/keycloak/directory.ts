@@ -9,7 +9,14 @@ import type { DirectoryConfig } from '../../config/schema.ts'
 import { MailpassdError } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { Directory } from '../directory.ts'
-import { isAskable, parseUser, pickByEmail, UserInvalid, type AttributeNames } from '../representation.ts'
+import {
+  isAskable,
+  parseUser,
+  pickByEmail,
+  spellingsOf,
+  UserInvalid,
+  type AttributeNames,
+} from '../representation.ts'
 import type { DirectoryProfile, DirectoryUser } from '../user.ts'
 import { directoryProfile, userProfile } from '../user-profile.ts'
 import { startDeadline, within } from './deadline.ts'
@@ -130,7 +137,11 @@ export function createKeycloakDirectory(
   return {
     async findByEmail(email) {
       if (!isAskable(email)) return { kind: 'absent' }
-      return pickByEmail(email, await readUsers('look-up by e-mail', endpoints.byEmail(email)))
+      // Keycloak keeps a domain as it was typed, in Unicode or in A-labels, and compares text.
+      const found = await Promise.all(
+        spellingsOf(email).map((spelling) => readUsers('look-up by e-mail', endpoints.byEmail(spelling))),
+      )
+      return pickByEmail(email, found.flat())
     },
     async findById(id) {
       if (id === '' || id.length > 255 || !id.isWellFormed()) return undefined
