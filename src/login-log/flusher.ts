@@ -42,7 +42,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
   let cancel: Cancel = () => {}
   let isClosed = false
   let failures = 0
-  let nextDeleteMs = 0
+  let nextDeleteMs = Number.NEGATIVE_INFINITY
   let running: Promise<void> | undefined
 
   /** Writes batch by batch until nothing is due. What failed is put back; the first error goes up. */
@@ -50,7 +50,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
     const maxWrites = all ? Number.POSITIVE_INFINITY : WRITES_PER_FLUSH
     for (let writes = 0; writes < maxWrites; writes += 1) {
       const logins = merged.take(ROWS_PER_WRITE)
-      const rows = saslLog.take(ROWS_PER_WRITE, clock.nowMs(), all)
+      const rows = saslLog.take(ROWS_PER_WRITE, clock.monotonicMs(), all)
       if (logins.length === 0 && rows.length === 0) return
       // Both are tried: one table that is locked or missing must not cost the other's rows.
       const faults = [
@@ -65,7 +65,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
           (batch) => saslLog.putBack(batch),
         ),
       ]
-      if (!all && faults[1] === undefined) saslLog.written(rows, clock.nowMs())
+      if (!all && faults[1] === undefined) saslLog.written(rows, clock.monotonicMs())
       const fault = faults.find((one) => one !== undefined)
       if (fault !== undefined) throw toMailpassdError(fault.error)
     }
@@ -88,15 +88,15 @@ export function createFlusher(options: FlusherOptions): Flusher {
   }
 
   async function deleteOld() {
-    const nowMs = clock.nowMs()
+    const nowMs = clock.monotonicMs()
     if (nowMs < nextDeleteMs) return
     nextDeleteMs = nowMs + DELETE_EVERY_MS
-    const deleted = await writer.deleteLoginsBefore(nowMs - options.retentionDays * DAY_MS)
+    const deleted = await writer.deleteLoginsBefore(clock.nowMs() - options.retentionDays * DAY_MS)
     if (deleted > 0) logger.debug({ deleted }, 'old login log entries deleted')
   }
 
   async function flushOnce(all: boolean) {
-    lines.sweep(clock.nowMs(), all)
+    lines.sweep(clock.monotonicMs(), all)
     try {
       await writeAll(all)
       if (!all) await deleteOld()

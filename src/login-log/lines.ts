@@ -20,7 +20,7 @@ interface FailureWindow {
 }
 
 export interface LineRule {
-  /** Whether the success under this key (mailbox, service, network, credential) gets a line. */
+  /** Whether the success under this key (mailbox, service, network, credential) gets a line. Times are monotonic. */
   allowsOk(key: string, nowMs: number): boolean
   /** Whether a failure from this client gets a line; `source` is its address, for IPv6 its network. */
   allowsFailure(source: string, nowMs: number): boolean

@@ -118,7 +118,9 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
 
   function record(request: LoginRequest, outcome: Outcome) {
     const nowMs = clock.nowMs()
-    const durationMs = Math.max(0, clock.monotonicMs() - request.receivedAtMs)
+    // Wall time is for what is stored; what is waited for must survive a clock that is set back.
+    const monotonicMs = clock.monotonicMs()
+    const durationMs = Math.max(0, monotonicMs - request.receivedAtMs)
     const { service, door } = request
     const { verdict, why, provisioned } = outcome
     metrics.recordLogin({ verdict, service, door, durationMs, provisioned })
@@ -132,8 +134,8 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
 
     const hasLine =
       verdict === 'ok'
-        ? lines.allowsOk(`${mailbox}\n${service}\n${network}\n${credential}`, nowMs)
-        : lines.allowsFailure(failureSource(request.remoteIp), nowMs)
+        ? lines.allowsOk(`${mailbox}\n${service}\n${network}\n${credential}`, monotonicMs)
+        : lines.allowsFailure(failureSource(request.remoteIp), monotonicMs)
     if (hasLine) writeLine(request, outcome, durationMs)
   }
 

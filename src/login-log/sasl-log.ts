@@ -19,9 +19,9 @@ interface Resting {
 export interface SaslLogBuffer {
   /** Notes a good login. False when it is a new key and the buffer is full: it is then not kept. */
   add(login: SaslLogEntry): boolean
-  /** Takes at most `limit` entries that are due; with `all`, also those that rest. */
+  /** Takes at most `limit` entries that are due at `nowMs` (monotonic); with `all`, also those that rest. */
   take(limit: number, nowMs: number, all?: boolean): SaslLogEntry[]
-  /** The entries were written: they rest. */
+  /** The entries were written at `nowMs` (monotonic): they rest. */
   written(entries: readonly SaslLogEntry[], nowMs: number): void
   /** The entries could not be written: they are due again. Gives the number that found no place. */
   putBack(entries: readonly SaslLogEntry[]): number

@@ -43,6 +43,11 @@ export class FakeClock implements Clock {
     await settle()
   }
 
+  /** Somebody sets the wall clock; monotonic time goes on. */
+  setWallClock(byMs: number): void {
+    this.#nowMs += byMs
+  }
+
   get pendingTimers(): number {
     return this.#timers.size
   }

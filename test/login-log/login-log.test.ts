@@ -383,6 +383,26 @@ t.test('rows past their time are deleted at the start and every hour', async (t)
   t.equal(writer.deletedBefore.length, 2)
 })
 
+t.test('a wall clock that is set back silences nothing', async (t) => {
+  const DAY_MS = 86_400_000
+  const { clock, log, writer, lines, request, outcome } = setUp()
+  log.start()
+  log.record(request(), outcome('verified'))
+  for (let i = 0; i < 21; i += 1) log.record(request(), outcome('hash_differs'))
+  await clock.advance(1000)
+  clock.setWallClock(-DAY_MS)
+  log.record(request(), outcome('verified'))
+  await clock.advance(11 * 60_000)
+  const before = lines.length
+  log.record(request(), outcome('verified'))
+  log.record(request(), outcome('hash_differs'))
+  t.equal(lines.length, before + 2)
+  await clock.advance(61_000)
+  const last = writer.saslWrites.flat().at(-1)?.atMs ?? 0
+  t.equal(last, clock.nowMs() - 61_000, 'the last login is written, at its own time')
+  await log.close()
+})
+
 t.test('record never throws', (t) => {
   const broken = () => {
     throw new Error('broken')
