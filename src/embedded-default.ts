@@ -3,7 +3,7 @@
  * user and a random password, an autojoin domain, and a token. All in the data directory, readable by its owner only.
  */
 import { randomBytes } from 'node:crypto'
-import { open, readFile } from 'node:fs/promises'
+import { lstat, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeRealmFile } from './directory/realm-file/write.ts'
 import { MailpassdError } from './errors.ts'
@@ -29,11 +29,8 @@ export interface EmbeddedDefault {
 export async function prepareEmbeddedDefault(dataDir: string, realmFile: string): Promise<EmbeddedDefault> {
   const token = await keepSecret(join(dataDir, 'token'))
   const passwordFile = join(dataDir, 'demo-password')
-  const exists = await open(realmFile, 'r').then(
-    (file) => file.close().then(() => true),
-    () => false,
-  )
-  if (exists) return { token, password: await readSecret(passwordFile), realmFile: Promise.resolve() }
+  if (await isThere(realmFile))
+    return { token, password: await readSecret(passwordFile), realmFile: Promise.resolve() }
   const password = await keepSecret(passwordFile)
   return { token, password, realmFile: makeRealmFile(realmFile, password) }
 }
@@ -42,6 +39,17 @@ async function makeRealmFile(path: string, password: string): Promise<void> {
   const hash = await makeHash('BLF-CRYPT', Secret.fromText(password))
   const demo = { username: 'demo', email: TRY_ADDRESS, hash, firstName: 'Demo', lastName: 'User' }
   await writeRealmFile(path, [demo])
+}
+
+/** Whether anything has this name: a link to a disk that is not mounted, a file that we may not read are somebody's too. */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+    throw new MailpassdError('config_unreadable', `${path} cannot be looked at`, { cause: error })
+  }
 }
 
 async function readSecret(path: string): Promise<string | undefined> {
