@@ -28,6 +28,7 @@ import { Secret } from './secret.ts'
 import { openStore } from './store/database.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { createMetrics } from './telemetry/metrics.ts'
+import { sparing } from './telemetry/sparing.ts'
 
 /** Design §3 rule 2: what a login waits for the directory, and the oldest record that answers then. */
 const DIRECTORY_WAIT_MS = 2000
@@ -40,6 +41,7 @@ export type House = Awaited<ReturnType<typeof openHouse>>
 /** Builds adapters and rooms. Nothing listens; MariaDB and Keycloak may be down. Throws config_*, store_*. */
 export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logger, version: string) {
   const clock = systemClock
+  const outageLogger = sparing(logger, clock)
   const metrics = createMetrics({ version })
   const store = await openStore({ ...config.store, dataDir }, { clock, logger })
   const directory = watchDirectory(await openDirectory(config.directory, dataDir, { clock, logger }), {
@@ -60,7 +62,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     directory,
     settings,
     clock,
-    logger,
+    logger: outageLogger,
     limits: {
       maxAccounts: config.memory.accounts,
       storeFreshMs: config.store.fresh_seconds * 1000,
@@ -87,7 +89,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     policy: openPolicy,
     log,
     clock,
-    logger,
+    logger: outageLogger,
   })
   metrics.watch({
     passwordPool: () => pool.figures(),
@@ -103,7 +105,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     metrics,
     log,
     login,
-    userdb: createUserDb(accounts, config.userdb, logger),
+    userdb: createUserDb(accounts, config.userdb, outageLogger),
     /** Known users can log in while the database answers; without the directory only those with a recent record. */
     async readiness() {
       const isStoreUp = await store.ping().then(

@@ -8,7 +8,10 @@ import { consoleLine } from '../../src/telemetry/console-lines.ts'
 import { METRICS, metricsMarkdown } from '../../src/telemetry/definitions.ts'
 import { errorFields } from '../../src/telemetry/error-fields.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
+import { silentLogger } from '../../src/telemetry/logger.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { sparing } from '../../src/telemetry/sparing.ts'
+import { FakeClock } from '../fakes/clock.ts'
 
 t.test('logins are counted by verdict, service and door; unknown services are one label', async (t) => {
   const metrics = createMetrics({ version: '1.2.3' })
@@ -167,4 +170,21 @@ t.test('on a terminal lines are for people', (t) => {
   t.equal(consoleLine('not ours\n'), 'not ours\n')
   t.equal(consoleLine('7\n'), '7\n')
   t.end()
+})
+
+t.test('an outage is said once in ten seconds, and how often it was kept back', async (t) => {
+  const clock = new FakeClock()
+  const said: [object, string][] = []
+  const log = sparing({ ...silentLogger, warn: (...line) => void said.push(line) }, clock)
+  const down = new MailpassdError('store_unavailable', 'down')
+  for (let i = 0; i < 1000; i += 1) log.warn({ err: down }, 'the database did not answer a login')
+  const other = new MailpassdError('store_failed', 'mailbox x: its attributes are not a JSON object')
+  log.warn({ err: other }, 'the database did not answer a login')
+  t.strictSame(
+    said.map(([fields]) => fields),
+    [{ err: down }, { err: other }],
+  )
+  await clock.advance(10_000)
+  log.warn({ err: down }, 'the database did not answer a login')
+  t.strictSame(said.at(-1), [{ err: down, suppressed: 999 }, 'the database did not answer a login'])
 })
