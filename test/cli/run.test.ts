@@ -1,6 +1,7 @@
 /** The command line: help of every command, mistakes with their way out, exit codes. */
 import t from 'tap'
 import { execFile, spawn } from 'node:child_process'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArguments } from '../../src/cli/args.ts'
 import { COMMANDS } from '../../src/cli/commands.ts'
@@ -179,4 +180,16 @@ t.test('who closes our output early does not change the exit code', async (t) =>
   }
   t.equal(await verify('{PLAIN}right'), EXIT.failed)
   t.equal(await verify('{NONE}right'), EXIT.data)
+})
+
+t.test('without `npm ci`, on a machine whose Node is too old, the launcher says what to do', async (t) => {
+  const dir = t.testdir({ bin: {} })
+  const program = join(dir, 'mailpassd')
+  copyFileSync(join(import.meta.dirname, '..', '..', 'mailpassd'), program)
+  // What an old Node answers to the question for its version.
+  writeFileSync(join(dir, 'bin', 'node'), '#!/bin/sh\necho false\n', { mode: 0o755 })
+  const { promise, resolve } = Promise.withResolvers<{ code: unknown; err: string }>()
+  const env = { PATH: `${join(dir, 'bin')}:/usr/bin:/bin` }
+  execFile(program, ['--version'], { env }, (error, _out, err) => resolve({ code: error?.code, err }))
+  t.match(await promise, { code: EXIT.unavailable, err: /no Node 24 or newer found; run 'npm ci' in / })
 })
