@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startChild, type Child } from './child.ts'
@@ -16,7 +16,7 @@ export type PostfixVersion = '3.7' | '3.10'
 
 export interface Postfix {
   readonly version: PostfixVersion
-  /** Where mailpassd is to listen (a path of the host, mode 0666) before `start`. */
+  /** Where mailpassd is to listen (a path of the host) before `start`; the directory gives the socket its group. */
   readonly saslSocket: string
   readonly ports: { readonly unix: number; readonly tcp: number; readonly smtp: number }
   readonly start: (options: PostfixStart) => Promise<void>
@@ -125,10 +125,11 @@ export async function makePostfix(version: PostfixVersion): Promise<Postfix> {
   const [program, args] = root.command(
     '/bin/sh',
     '-c',
-    `cd ${root.dir} && mkdir -p etc queue/private data && chown root queue && chown postfix queue/private data`,
+    `cd ${root.dir} && mkdir -p etc queue/private queue/mailpassd data && chown root queue &&
+      chown postfix queue/private data && chmod 0700 queue/private &&
+      chgrp postfix queue/mailpassd && chmod 2750 queue/mailpassd`,
   )
   await promisify(execFile)(program, args)
-  await chmod(join(root.hostDir, 'queue/private'), 0o700)
 
   let child: Child | undefined
   const logFile = join(root.hostDir, 'mail.log')
@@ -143,7 +144,7 @@ export async function makePostfix(version: PostfixVersion): Promise<Postfix> {
   return {
     version,
     ports,
-    saslSocket: join(root.hostDir, 'queue/private/mailpassd'),
+    saslSocket: join(root.hostDir, 'queue/mailpassd/auth'),
     start,
     log: () => `${child?.output() ?? ''}${existsSync(logFile) ? readFileSync(logFile, 'latin1') : ''}`,
     stop: async () => {
