@@ -114,6 +114,8 @@ function auth_password_verify(req, password)
   end
   -- The body decides, not the status: a 401 or 403 without a verdict means that our token was refused.
   local refusal = PASSDB[verdict]
+  -- No password was matched: told apart from a mismatch, it would tell a stranger that the name exists.
+  if verdict == "user_disabled" and answer.credential == nil then refusal = PASSDB.password_mismatch end
   if refusal ~= nil and (status == 401 or status == 403) then return refusal[1], refusal[2] end
   return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, "temporary failure, status " .. status
 end
@@ -131,13 +133,15 @@ end
 
 function auth_userdb_lookup(req)
   local status, entry = ask("GET", "/v1/userdb/" .. escape(req.user))
-  -- A 404 without a JSON body is somebody else's (a proxy, a wrong URL): LMTP would bounce mail for it.
-  if status == 404 and entry ~= nil then return dovecot.auth.USERDB_RESULT_USER_UNKNOWN, "user unknown" end
+  -- Any other 404 comes from a proxy or a wrong URL: LMTP would bounce mail for it.
+  if status == 404 and entry ~= nil and type(entry.error) == "table" and entry.error.code == "no_mailbox" then
+    return dovecot.auth.USERDB_RESULT_USER_UNKNOWN, "user unknown"
+  end
   if status ~= 200 or entry == nil or type(entry.home) ~= "string" or type(entry.mail) ~= "string" then
     return dovecot.auth.USERDB_RESULT_INTERNAL_FAILURE, "temporary failure, status " .. status
   end
   local fields = { user = entry.user, uid = entry.uid, gid = entry.gid, home = entry.home }
-  local bytes = tonumber(entry.quotaBytes) or 0
+  local bytes = tonumber(entry.quota_bytes) or 0
   if is_24 then
     local driver, path = entry.mail:match("^(%w+):([^:]*)")
     fields.mail_driver = driver

@@ -25,7 +25,7 @@ const ANSWERS: Record<string, FakeAnswer & { readonly seen: string }> = {
   expired: { status: 403, body: { verdict: 'pass_expired' }, seen: 'a NO [EXPIRED]' },
   throttled: { status: 429, body: { verdict: 'throttled' }, seen: UNAVAILABLE },
   'temp-fail': { status: 503, body: { verdict: 'temp_fail' }, seen: UNAVAILABLE },
-  'token-refused': { status: 401, body: { error: 'unauthorized' }, seen: UNAVAILABLE },
+  'token-refused': { status: 401, body: { error: { code: 'token_invalid' } }, seen: UNAVAILABLE },
   'scope-refused': { status: 403, body: 'forbidden', seen: UNAVAILABLE },
   html: { status: 200, body: '<html>ok</html>', seen: UNAVAILABLE },
   'new-verdict': { status: 401, body: { verdict: 'something_new' }, seen: UNAVAILABLE },
@@ -41,7 +41,10 @@ function answer(mailDir: string): (path: string, body: string) => FakeAnswer {
       return ANSWERS[username.slice(0, username.indexOf('@'))] ?? { status: 500, body: 'who?' }
     }
     const name = path.slice('/v1/userdb/'.length)
-    if (name.startsWith('absent@')) return { status: 404, body: { error: 'not_found' } }
+    if (name.startsWith('absent@'))
+      return { status: 404, body: { error: { code: 'no_mailbox', message: '' } } }
+    if (name.startsWith('wrong-url@'))
+      return { status: 404, body: { error: { code: 'not_found', message: '' } } }
     if (name.startsWith('proxy-404@')) return { status: 404, body: '<html>no such page</html>' }
     if (name.startsWith('down@')) return { status: 503, body: { error: 'temp_fail' } }
     const home = `${mailDir}/${name}`
@@ -51,7 +54,7 @@ function answer(mailDir: string): (path: string, body: string) => FakeAnswer {
       gid: '5000',
       home,
       mail: `maildir:${home}/Maildir`,
-      quotaBytes: 1024,
+      quota_bytes: 1024,
     }
     return { status: 200, body: entry }
   }
@@ -131,6 +134,7 @@ async function run(t: Test, version: DovecotVersion): Promise<void> {
     t.equal((await doveadm(dovecot, 'user', 'absent@example.org')).code, 67)
     t.equal((await doveadm(dovecot, 'user', 'down@example.org')).code, 75)
     t.equal((await doveadm(dovecot, 'user', 'proxy-404@example.org')).code, 75)
+    t.equal((await doveadm(dovecot, 'user', 'wrong-url@example.org')).code, 75)
   })
 
   t.test('credentials are given to nobody', async (t) => {

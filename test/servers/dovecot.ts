@@ -3,7 +3,7 @@
  * loopback ports and the files of conf/dovecot as shipped: only URL and paths in them are replaced, and passwords
  * without TLS allowed.
  */
-import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startChild } from './child.ts'
 import { accepts, freePorts } from './ports.ts'
@@ -121,6 +121,8 @@ export async function startDovecot(options: {
   readonly version: DovecotVersion
   readonly url: string
   readonly token: string
+  /** Where the userdb says that mail is, in this server's root: made for uid 5000, removed at the end. */
+  readonly mailDir?: string
 }): Promise<Dovecot> {
   const { version } = options
   const root = await makeRoot(rootOf(version))
@@ -137,8 +139,14 @@ export async function startDovecot(options: {
   await writeFile(join(root.hostDir, 'dovecot.conf'), configuration(version, root.dir, ports))
 
   const child = startChild(...root.command(PROGRAM, '-F', '-c', `${root.dir}/dovecot.conf`))
+  const mail = options.mailDir === undefined ? undefined : root.root + options.mailDir
+  if (mail !== undefined) {
+    await mkdir(mail, { recursive: true })
+    await chown(mail, 5000, 5000)
+  }
   const stop = async (): Promise<void> => {
     await child.stop()
+    if (mail !== undefined) await rm(mail, { recursive: true, force: true })
     await root.remove()
   }
   try {

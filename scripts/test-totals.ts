@@ -1,0 +1,57 @@
+/** Counts assertions in a TAP stream (https://testanything.org), and picks the lines worth showing. */
+
+/** `ok 3 - text # SKIP reason`, at any depth; the number may be missing. */
+const POINT = /^( *)(not )?ok\b(?: +\d+)?(.*)$/
+const SKIP = /# *skip\b[ :]*(.*)$/i
+const TODO = /# *todo\b/i
+/** A sub-test's own point follows its assertions; it begins with this line. */
+const SUBTEST = /^( *)# Subtest(?:: (.*))?$/
+
+export class Totals {
+  passed = 0
+  failed = 0
+  /** Reasons, each once. */
+  readonly skipped = new Set<string>()
+  /** Depth of sub-tests whose closing point has not come yet. */
+  readonly #open: number[] = []
+  /** Lines of a failing point's diagnosis are shown until this depth's next line. */
+  #diagnosisDepth: number | undefined
+
+  /** Takes a line; gives what to show of it, or undefined. */
+  read(line: string): string | undefined {
+    const subtest = SUBTEST.exec(line)
+    if (subtest !== null) {
+      const depth = subtest[1]?.length ?? 0
+      this.#open.push(depth)
+      this.#diagnosisDepth = undefined
+      return depth === 0 ? undefined : undefined
+    }
+    const point = POINT.exec(line)
+    if (point !== null) return this.#readPoint(line, point)
+    const indent = line.length - line.trimStart().length
+    const isDiagnosis = this.#diagnosisDepth !== undefined && indent >= this.#diagnosisDepth
+    if (isDiagnosis && line.trim() !== '') return line
+    // What a suite says by t.comment() and bail-outs.
+    return /^ *(# (?!time=|Subtest|\{ total|No coverage)|Bail out!)/.test(line) ? line : undefined
+  }
+
+  #readPoint(line: string, point: RegExpExecArray): string | undefined {
+    const depth = point[1]?.length ?? 0
+    const failed = point[2] !== undefined && !TODO.test(line)
+    const closesSubtest = this.#open.at(-1) === depth
+    if (closesSubtest) this.#open.pop()
+    const skip = SKIP.exec(line)
+    if (skip !== null) this.skipped.add(skip[1]?.trim() || line.trim())
+    // A sub-test's point repeats what its assertions said, except where it alone tells (a throw, a timeout).
+    if (!closesSubtest && skip === null) {
+      if (failed) this.failed += 1
+      else this.passed += 1
+    }
+    this.#diagnosisDepth = failed ? depth + 2 : undefined
+    if (failed) {
+      if (closesSubtest && this.failed === 0) this.failed += 1
+      return line
+    }
+    return depth === 0 ? line : undefined
+  }
+}
