@@ -1,4 +1,5 @@
 /** Where the daemon keeps what is its own: SQLite file, realm file, UNIX sockets. */
+import { existsSync } from 'node:fs'
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -23,10 +24,19 @@ export function chooseDataDir(options: {
   return options.path === undefined ? resolve(ROOT, 'var') : '/var/lib/mailpassd'
 }
 
+/** Not mkdir's own `recursive`: where a parent is there and yet takes no directory (/proc), that tries for ever. */
+async function makeDirectories(path: string): Promise<void> {
+  const parent = dirname(path)
+  if (parent !== path && !existsSync(parent)) await makeDirectories(parent)
+  await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  })
+}
+
 /** Makes the data directory (mode 0700) where it is absent. */
 export async function makeDataDir(dataDir: string): Promise<Problem | undefined> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await makeDirectories(dataDir)
     const found = await stat(dataDir)
     return found.isDirectory() ? undefined : { key: '', text: `data directory ${dataDir}: not a directory` }
   } catch (error) {

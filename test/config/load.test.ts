@@ -1,6 +1,7 @@
 /** The way from a file to the frozen configuration: what is refused, in which words, and what is filled in. */
 import t from 'tap'
 import { mkdtemp, mkdir, rm, stat, writeFile, chmod } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { examineConfig, loadConfig, type LoadOptions } from '../../src/config/load.ts'
@@ -367,6 +368,12 @@ t.test(
     t.equal(await where({}), join(import.meta.dirname, '../../var'))
   },
 )
+
+t.test('a data directory that cannot be made is a problem', { skip: !existsSync('/proc') }, async (t) => {
+  // Node's own recursive mkdir never comes back here.
+  const { problems } = await examineConfig({ env: {}, dataDir: '/proc/mailpassd/data' })
+  t.match(problems, [{ text: /^data directory \/proc\/mailpassd\/data: cannot be made \(ENOENT\)/ }])
+})
 
 t.test('the data directory is made for us alone, and one open to others is a warning', async (t) => {
   const dataDir = join(base, 'deep', 'data')
