@@ -33,7 +33,9 @@ end
 
 function script_init(settings)
   url, token_file = URL, TOKEN_FILE
-  -- The daemon answers within 8 s. Two attempts: a connection kept alive may have been closed by a restart.
+  -- The daemon answers within 8 s. Two attempts: a connection kept alive may have been closed by a restart. Dovecot
+  -- would also wait out a 503's Retry-After (2 s or more) and ask again, and keep the worker from others meanwhile;
+  -- the mail program comes again by itself.
   if settings == nil then
     http = dovecot.http.client {
       connect_timeout_msecs = 1000,
@@ -41,6 +43,7 @@ function script_init(settings)
       request_absolute_timeout_msecs = 10000,
       max_idle_time_msecs = 30000,
       max_attempts = 2,
+      max_auto_retry_delay_secs = 1,
       max_connect_attempts = 1,
     }
   else
@@ -53,6 +56,7 @@ function script_init(settings)
       request_absolute_timeout = "10s",
       max_idle_time = "30s",
       request_max_attempts = "2",
+      max_auto_retry_delay = "1s",
       max_connect_attempts = "1",
     }
   end
