@@ -108,12 +108,12 @@ export class Connection implements SessionEffects {
       outcome = this.#failed(error)
     }
     if (!(outcome instanceof Promise)) {
-      this.#answer(pending, request, outcome)
+      this.#answer(pending, outcome)
       return
     }
     outcome.then(
-      (outcome) => this.#answer(pending, request, outcome),
-      (error: unknown) => this.#answer(pending, request, this.#failed(error)),
+      (outcome) => this.#answer(pending, outcome),
+      (error: unknown) => this.#answer(pending, this.#failed(error)),
     )
   }
 
@@ -130,8 +130,7 @@ export class Connection implements SessionEffects {
     this.#socket.once('close', cancel)
   }
 
-  #answer(pending: Pending, request: LoginRequest, outcome: Outcome): void {
-    request.secret.wipe()
+  #answer(pending: Pending, outcome: Outcome): void {
     this.#session.answer(pending, outcome, this.#host.clock.monotonicMs())
   }
 

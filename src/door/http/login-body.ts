@@ -67,8 +67,8 @@ function bytesOf(field: string, text: string, isEscaped: boolean): Buffer {
 /** UTF-8 as text; other bytes stay lone surrogates, which no address is made of and which print as nothing. */
 function usernameOf(text: string, isEscaped: boolean): string {
   const bytes = bytesOf('username', text, isEscaped)
-  if (bytes.length > MAX_USERNAME_BYTES)
-    throw invalid('username', `is longer than ${MAX_USERNAME_BYTES} bytes`)
+  // A client's nonsense is not the mail server's fault: what is cut is still no address, and told as unknown.
+  if (bytes.length > MAX_USERNAME_BYTES) return bytes.latin1Slice(0, MAX_USERNAME_BYTES)
   return isUtf8(bytes) ? bytes.toString('utf8') : text
 }
 
@@ -108,12 +108,10 @@ export function loginRequest(body: Static<typeof LoginBody>, arrival: Arrival): 
   }
 }
 
-/** The request that a body of the mailcow-compatible route stands for. Throws ApiError field_invalid. */
+/** The request that a body of the mailcow-compatible route stands for. Throws ApiError field_invalid (surrogates). */
 export function mailcowRequest(body: Static<typeof MailcowBody>, arrival: Arrival): LoginRequest {
   const { username, password, service = '' } = body
-  const remoteIp = ipOf('real_rip', body.real_rip)
-  return loginRequest(
-    { username, password, service, ...(remoteIp === undefined ? {} : { remote_ip: remoteIp }) },
-    arrival,
-  )
+  // As with mailcow itself, an address that is none costs nobody the login; it counts as not known.
+  const remoteIp = isIP(body.real_rip) === 0 ? '' : body.real_rip
+  return loginRequest({ username, password, service, remote_ip: remoteIp }, arrival)
 }
