@@ -68,7 +68,7 @@ function bytesOf(field: string, text: string, isEscaped: boolean): Buffer {
 function usernameOf(text: string, isEscaped: boolean): string {
   const bytes = bytesOf('username', text, isEscaped)
   // A client's nonsense is not the mail server's fault: what is cut is still no address, and told as unknown.
-  if (bytes.length > MAX_USERNAME_BYTES) return bytes.latin1Slice(0, MAX_USERNAME_BYTES)
+  if (bytes.length > MAX_USERNAME_BYTES) return bytes.toString('latin1', 0, MAX_USERNAME_BYTES)
   return isUtf8(bytes) ? bytes.toString('utf8') : text
 }
 
