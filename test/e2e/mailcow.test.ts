@@ -1,0 +1,171 @@
+/**
+ * conf/mailcow in a real Dovecot 2.3 with mailcow's chain of passdbs: SOGo's logins go to the file that was there, all
+ * others to mailpassd. And a file that asks as mailcow's own does, at mailpassd's `POST /`.
+ */
+import { execFile } from 'node:child_process'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { startChild } from '../servers/child.ts'
+import { dovecotMissing } from '../servers/dovecot.ts'
+import { startFakeLogin } from '../servers/fake-login.ts'
+import { makeRoot } from '../servers/roots.ts'
+import { suite } from '../servers/suite.ts'
+import { realmFileAndSqlite } from './backend.ts'
+import { startDaemon, TOKEN } from './daemon.ts'
+import { parseJsonObject } from './json.ts'
+
+const CONF = join(import.meta.dirname, '../../conf')
+const USER = 'jane@mailcow.example'
+const PASSWORD = 'of jane'
+const SOGO = '172.22.1.248'
+const CLIENT = '192.0.2.1'
+
+/** Asks what mailcow's own file asks: these four fields by POST, 200 or 401 with `success`. */
+const asking = (url: string) => `
+local json = require "cjson"
+local http = dovecot.http.client { request_timeout_msecs = 9000, max_attempts = 1 }
+function auth_password_verify(req, password)
+  local request = http:request { url = "${url}/", method = "POST" }
+  request:add_header("Content-Type", "application/json")
+  request:set_payload(json.encode {
+    username = req.user, password = password, real_rip = req.real_rip, service = req.service
+  })
+  local response = request:submit()
+  if response:status() == 200 and json.decode(response:payload()).success == true then
+    return dovecot.auth.PASSDB_RESULT_OK, ""
+  end
+  return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, "refused"
+end
+function auth_passdb_lookup(req) return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, "" end
+`
+
+interface Auth {
+  /** The exit code of `doveadm auth test`: 0 let in, 77 refused, 75 not found out. */
+  readonly login: (user: string, password: string, rip: string, service?: string) => Promise<number>
+  readonly log: () => string
+}
+
+/** Dovecot's auth with mailcow's two Lua passdbs, of which the first leaves everything but success to the second. */
+async function startAuth(t: Test, files: Readonly<Record<string, string>>): Promise<Auth> {
+  const root = await makeRoot('host')
+  const { dir } = root
+  await mkdir(join(dir, 'conf'))
+  for (const [name, text] of Object.entries(files)) {
+    await writeFile(join(dir, 'conf', name), text.replaceAll('/etc/mailpassd/', `${dir}/conf/`))
+  }
+  const lua = `driver = lua\n  args = file=${dir}/conf/passwd-verify.lua blocking=yes`
+  const config = join(dir, 'dovecot.conf')
+  await writeFile(
+    config,
+    `base_dir = ${dir}/run
+state_dir = ${dir}/state
+log_path = /dev/stderr
+protocols =
+ssl = no
+default_internal_user = dovecot
+default_login_user = dovenull
+auth_mechanisms = plain login
+disable_plaintext_auth = no
+auth_failure_delay = 1 secs
+passdb {
+  ${lua} cache_key=%s:%u:%w
+  result_success = return-ok
+  result_failure = continue
+  result_internalfail = continue
+}
+passdb {
+  ${lua}
+}
+userdb {
+  driver = static
+  args = uid=5000 gid=5000 home=/nowhere
+}
+auth_cache_ttl = 300s
+auth_cache_size = 10M
+!include_try ${dir}/conf/extra.conf
+`,
+  )
+  const child = startChild('/usr/sbin/dovecot', ['-F', '-c', config])
+  t.teardown(async () => {
+    await child.stop()
+    await root.remove()
+  })
+  const test = (args: readonly string[]): Promise<number> =>
+    new Promise((resolve) => {
+      execFile('doveadm', ['-c', config, 'auth', 'test', ...args], (error) => {
+        resolve(typeof error?.code === 'number' ? error.code : 0)
+      })
+    })
+  const login: Auth['login'] = (user, password, rip, service = 'imap') =>
+    test(['-x', `service=${service}`, '-x', `rip=${rip}`, user, password])
+  await child.until(async () => (await test(['-x', 'service=none', 'nobody', 'x'])) === 77)
+  return { login, log: child.output }
+}
+
+suite('conf/mailcow', [dovecotMissing('2.3')], async (t) => {
+  const backend = await realmFileAndSqlite(t, 'mailcow.example', [{ email: USER, password: PASSWORD }])
+  const compat = '[compat]\nnetworks = ["127.0.0.0/8"]\n'
+  const daemon = await startDaemon({ config: `${backend.config()}${compat}`, failureDelayMs: 0 })
+  t.teardown(() => daemon.stop())
+
+  await t.test('SOGo goes on asking what it asked; all others ask mailpassd', async (t) => {
+    const php = await startFakeLogin((_path, body) => {
+      const success = parseJsonObject(body)['password'] === 'of SOGo'
+      return { status: success ? 200 : 401, body: { success } }
+    })
+    t.teardown(() => php.stop())
+    // A name, as on mailcow, where the address is not known beforehand.
+    const url = daemon.url.replace('127.0.0.1', 'localhost')
+    const auth = await startAuth(t, {
+      'passwd-verify.lua': await readFile(join(CONF, 'mailcow/passwd-verify.lua'), 'utf8'),
+      'passwd-verify-mailcow.lua': asking(php.url),
+      'mailpassd.lua': (await readFile(join(CONF, 'dovecot/mailpassd.lua'), 'utf8'))
+        .replace('http://127.0.0.1:8143', url)
+        .replace('/etc/dovecot/mailpassd.token', '/etc/mailpassd/token'),
+      token: TOKEN,
+      'extra.conf': await readFile(join(CONF, 'mailcow/dovecot-extra.conf'), 'utf8'),
+    })
+    t.equal(await auth.login(USER, PASSWORD, CLIENT), 0, 'a mail client')
+    t.equal(await auth.login(USER, 'wrong', CLIENT), 77)
+    t.equal(await auth.login(USER, 'of SOGo', CLIENT), 77, "SOGo's password from elsewhere")
+    t.same(php.requests, [], 'no mail client has asked PHP')
+    t.equal(await auth.login(USER, 'of SOGo', SOGO), 0, 'SOGo')
+    t.equal(await auth.login(USER, PASSWORD, SOGO), 77, 'what PHP refuses is not tried elsewhere')
+    t.match(parseJsonObject(php.requests[0]?.body ?? ''), { username: USER, real_rip: SOGO, service: 'imap' })
+
+    const before = daemon.lines().length
+    t.equal(await auth.login(USER, PASSWORD, CLIENT), 0)
+    t.ok(daemon.lines().length > before, 'no cache of Dovecot answers in place of mailpassd')
+    t.notMatch(auth.log(), /of jane|of SOGo|Fatal|Panic/)
+  })
+
+  await t.test('POST / takes what mailcow’s own file sends', async (t) => {
+    const auth = await startAuth(t, { 'passwd-verify.lua': asking(daemon.url) })
+    t.equal(await auth.login(USER, PASSWORD, CLIENT), 0)
+    t.equal(await auth.login(USER.toUpperCase(), PASSWORD, CLIENT, 'pop3'), 0)
+    t.equal(await auth.login(USER, 'wrong', CLIENT), 77)
+    t.equal(await auth.login('nobody@mailcow.example', PASSWORD, CLIENT), 77)
+    t.equal(await auth.login(USER, 'not UTF-8 \xe9', CLIENT), 77)
+    t.match(
+      daemon.lines().filter(({ door }) => door === 'mailcow'),
+      [{ verdict: 'ok' }],
+      'they came by that route',
+    )
+  })
+
+  await t.test('mailpassd away: not found out, for SOGo all the same as before', async (t) => {
+    const php = await startFakeLogin(() => ({ status: 200, body: { success: true } }))
+    t.teardown(() => php.stop())
+    const auth = await startAuth(t, {
+      'passwd-verify.lua': await readFile(join(CONF, 'mailcow/passwd-verify.lua'), 'utf8'),
+      'passwd-verify-mailcow.lua': asking(php.url),
+      'mailpassd.lua': (await readFile(join(CONF, 'dovecot/mailpassd.lua'), 'utf8'))
+        .replace('http://127.0.0.1:8143', 'http://127.0.0.1:1')
+        .replace('/etc/dovecot/mailpassd.token', '/etc/mailpassd/token'),
+      token: TOKEN,
+    })
+    t.equal(await auth.login(USER, PASSWORD, CLIENT), 75)
+    t.equal(await auth.login(USER, 'of SOGo', SOGO), 0)
+  })
+})
