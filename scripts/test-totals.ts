@@ -12,8 +12,8 @@ export class Totals {
   failed = 0
   /** Reasons, each once. */
   readonly skipped = new Set<string>()
-  /** Depth of sub-tests whose closing point has not come yet. */
-  readonly #open: number[] = []
+  /** Sub-tests whose closing point has not come yet: their depth, and what had failed when each began. */
+  readonly #open: { readonly depth: number; readonly failedBefore: number }[] = []
   /** Lines of a failing point's diagnosis are shown until this depth's next line. */
   #diagnosisDepth: number | undefined
 
@@ -22,9 +22,9 @@ export class Totals {
     const subtest = SUBTEST.exec(line)
     if (subtest !== null) {
       const depth = subtest[1]?.length ?? 0
-      this.#open.push(depth)
+      this.#open.push({ depth, failedBefore: this.failed })
       this.#diagnosisDepth = undefined
-      return depth === 0 ? undefined : undefined
+      return undefined
     }
     const point = POINT.exec(line)
     if (point !== null) return this.#readPoint(line, point)
@@ -38,18 +38,18 @@ export class Totals {
   #readPoint(line: string, point: RegExpExecArray): string | undefined {
     const depth = point[1]?.length ?? 0
     const failed = point[2] !== undefined && !TODO.test(line)
-    const closesSubtest = this.#open.at(-1) === depth
-    if (closesSubtest) this.#open.pop()
+    const last = this.#open.at(-1)
+    const closed = last?.depth === depth ? this.#open.pop() : undefined
     const skip = SKIP.exec(line)
     if (skip !== null) this.skipped.add(skip[1]?.trim() || line.trim())
     // A sub-test's point repeats what its assertions said, except where it alone tells (a throw, a timeout).
-    if (!closesSubtest && skip === null) {
+    if (closed === undefined && skip === null) {
       if (failed) this.failed += 1
       else this.passed += 1
     }
     this.#diagnosisDepth = failed ? depth + 2 : undefined
     if (failed) {
-      if (closesSubtest && this.failed === 0) this.failed += 1
+      if (closed !== undefined && closed.failedBefore === this.failed) this.failed += 1
       return line
     }
     return depth === 0 ? line : undefined

@@ -1,6 +1,9 @@
 /** The files of conf/dovecot in real Dovecots, for every verdict and for answers that are not mailpassd's. */
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import { parseJsonObject } from './json.ts'
 import { dovecotMissing, startDovecot, type Dovecot, type DovecotVersion } from '../servers/dovecot.ts'
@@ -33,6 +36,9 @@ const ANSWERS: Record<string, FakeAnswer & { readonly seen: string }> = {
 }
 
 const PASSWORD = 'marker-of-the-lua-suite'
+
+/** ManageSieve makes the home directory it is told of. */
+const MAIL_DIR = join(tmpdir(), `mailpassd-mail-${randomBytes(4).toString('hex')}`)
 
 function answer(mailDir: string): (path: string, body: string) => FakeAnswer {
   return (path, body) => {
@@ -75,8 +81,8 @@ async function doveadm(dovecot: Dovecot, ...args: string[]): Promise<Exit> {
 }
 
 async function run(t: Test, version: DovecotVersion): Promise<void> {
-  const fake = await startFakeLogin(answer('/tmp/no-mail-is-read-here'))
-  const dovecot = await startDovecot({ version, url: fake.url, token: FAKE_TOKEN })
+  const fake = await startFakeLogin(answer(MAIL_DIR))
+  const dovecot = await startDovecot({ version, url: fake.url, token: FAKE_TOKEN, mailDir: MAIL_DIR })
   t.teardown(async () => {
     await dovecot.stop()
     await fake.stop()
@@ -129,7 +135,7 @@ async function run(t: Test, version: DovecotVersion): Promise<void> {
   t.test('userdb tells absent from unknown', async (t) => {
     const found = await doveadm(dovecot, 'user', 'jane@example.org')
     t.equal(found.code, 0)
-    t.match(found.text, '/tmp/no-mail-is-read-here/jane@example.org/Maildir')
+    t.match(found.text, `${MAIL_DIR}/jane@example.org/Maildir`)
     t.match(found.text, version === '2.3' ? /\*:bytes=1024/ : /quota_storage_size\s+1024B/)
     t.equal((await doveadm(dovecot, 'user', 'absent@example.org')).code, 67)
     t.equal((await doveadm(dovecot, 'user', 'down@example.org')).code, 75)
