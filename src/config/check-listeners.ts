@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { Config } from './schema.ts'
 import { collide, isLoopback, parseListen, parseNetwork, type Listen } from './listen.ts'
 import { describeGot } from './problem.ts'
-import type { Findings } from './check-rules.ts'
+import type { Findings } from './findings.ts'
 
 /** sun_path of unix(7) less its final NUL byte. */
 const MAX_UNIX_PATH_BYTES = 107

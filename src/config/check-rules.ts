@@ -2,21 +2,8 @@
 import { isLoopback } from './listen.ts'
 import type { Config, DirectoryConfig } from './schema.ts'
 import { checkListeners } from './check-listeners.ts'
-import { describeGot, type Problem } from './problem.ts'
-
-/** Collects what rules find. */
-export class Findings {
-  readonly problems: Problem[] = []
-  readonly warnings: Problem[] = []
-
-  problem(key: string, text: string): void {
-    this.problems.push({ key, text })
-  }
-
-  warn(key: string, text: string): void {
-    this.warnings.push({ key, text })
-  }
-}
+import type { Findings } from './findings.ts'
+import { describeGot } from './problem.ts'
 
 /** Tokens shorter than this could be guessed; the schema says the same of those written in the file. */
 const MIN_TOKEN_CHARACTERS = 20

@@ -1,6 +1,6 @@
 /** Puts every secret of the configuration into its place: directory, store, tokens. */
 import type { Config } from './schema.ts'
-import type { Findings } from './check-rules.ts'
+import type { Findings } from './findings.ts'
 import { exposure, findSecret, type SecretPlaces, type SecretSource } from './secret-source.ts'
 
 /** A key that may be absent: exactOptionalPropertyTypes wants it left out, not undefined. */
