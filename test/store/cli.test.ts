@@ -1,5 +1,5 @@
 /** The commands that look at the database: migrate, domain, mailbox. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -172,3 +172,16 @@ suite("on mailcow's schema", [mariadbMissing()], async (t) => {
   await sql.query('drop table quota2')
   t.match(await cli('migrate'), { code: 78, err: /lacks table quota2/ })
 })
+
+const NOBODY = 65534
+t.test(
+  'a database that root makes belongs to who owns the data directory',
+  { skip: process.getuid?.() === 0 ? false : 'needs root' },
+  async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'mailpassd-cli-'))
+    t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+    chownSync(dir, NOBODY, NOBODY)
+    t.equal((await run(['domain', 'add', 'example.org', '--data-dir', dir])).code, 0)
+    t.match(statSync(join(dir, 'mailpassd.sqlite')), { uid: NOBODY, gid: NOBODY })
+  },
+)
