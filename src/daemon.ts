@@ -147,6 +147,8 @@ export async function startDaemon(
 ): Promise<Daemon> {
   const { clock, login, metrics } = house
   const tokens = tokensOf(config)
+  // A wrong token comes with every login of a mail server.
+  const doorLogger = sparing(logger, clock)
   const http: HttpListener[] = []
   const sasl: SaslListener[] = []
   const follower = followChanges({
@@ -173,7 +175,7 @@ export async function startDaemon(
       tokens,
       compatNetworks: config.compat.networks,
       clock,
-      logger,
+      logger: doorLogger,
     })
     http.push(await listenHttp(auth, config.http.listen, dataDir, config.http.socket_mode))
     for (const listener of config.sasl.listeners) {
@@ -182,7 +184,7 @@ export async function startDaemon(
     }
     metrics.watch({ saslConnections: () => sasl.reduce((sum, listener) => sum + listener.connections, 0) })
     const readiness = () => house.readiness()
-    const admin = createAdminApp({ login, readiness, metrics, tokens, version, clock, logger })
+    const admin = createAdminApp({ login, readiness, metrics, tokens, version, clock, logger: doorLogger })
     // Its UNIX socket opens everything without a token: for the owner and the group of the daemon alone.
     http.push(await listenHttp(admin, config.admin.listen, dataDir, '0660'))
   } catch (error) {

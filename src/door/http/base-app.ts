@@ -6,7 +6,6 @@ import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Clock } from '../../clock.ts'
 import type { Logger } from '../../telemetry/logger.ts'
-import { sparing } from '../../telemetry/sparing.ts'
 import type { Access, AccessRules } from './access.ts'
 import { ApiError } from './api-error.ts'
 import { parseJsonBody } from './json-body.ts'
@@ -63,7 +62,6 @@ function noCompiler(): never {
 
 /** An app without routes. */
 export function createBaseApp({ access, clock, logger }: BaseOptions) {
-  const warnings = sparing(logger, clock)
   const app = Fastify({
     logger: false,
     trustProxy: false,
@@ -90,7 +88,7 @@ export function createBaseApp({ access, clock, logger }: BaseOptions) {
     // A mail server with a wrong token sees only temporary failures: here stands why.
     if (refusal !== undefined) {
       const remote = request.raw.socket.remoteAddress ?? 'unix'
-      warnings.warn({ err: refusal, remote, route: request.routeOptions.url }, 'HTTP request refused')
+      logger.warn({ err: refusal, remote, route: request.routeOptions.url }, 'HTTP request refused')
     }
     done(refusal)
   })

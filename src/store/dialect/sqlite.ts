@@ -2,8 +2,7 @@
  * SQLite by Node's own node:sqlite: one connection that writes and one that reads. node:sqlite is synchronous, so
  * statements stay small, and waiting for another process is done between tries, never inside SQLite.
  */
-import { closeSync, fchownSync, openSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import {
@@ -21,6 +20,7 @@ import { MailpassdError } from '../../errors.ts'
 import type { Tables } from '../tables.ts'
 import { groupColumns, type CatalogueRow } from './columns.ts'
 import type { Dialect, Fault } from './dialect.ts'
+import { makeFile } from './sqlite-file.ts'
 
 export interface SqliteOptions {
   /** Absolute, or ':memory:'. */
@@ -211,29 +211,9 @@ export function sqliteFault(thrown: unknown): Fault {
   }
 }
 
-/** A command that root runs before the daemon's first start must not make a file that the daemon cannot open. */
-function giveToOwnerOf(directory: string, file: number): void {
-  if (process.getuid?.() !== 0) return
-  const { uid, gid } = statSync(directory)
-  if (uid !== 0) fchownSync(file, uid, gid)
-}
-
 function openFile(path: string, timeoutMs: number): DatabaseSync {
   try {
-    if (path !== MEMORY) {
-      // Hashes are in it. Made by us it is ours alone; the mode of an existing file stays as somebody chose it.
-      // SQLite gives -wal and -shm the mode of the file itself.
-      try {
-        const file = openSync(path, 'wx', 0o600)
-        try {
-          giveToOwnerOf(dirname(path), file)
-        } finally {
-          closeSync(file)
-        }
-      } catch (error) {
-        if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error
-      }
-    }
+    if (path !== MEMORY) makeFile(path)
     const database = new DatabaseSync(path, { timeout: timeoutMs, enableForeignKeyConstraints: true })
     // WAL: readers never wait for the writer. synchronous NORMAL: no fsync at each commit, which would stall the
     // event loop; a power cut may lose the last commits, never the database's consistency.
