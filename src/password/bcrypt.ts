@@ -1,6 +1,6 @@
 /**
  * BLF-CRYPT: bcrypt as crypt_blowfish, PHP and Dovecot write it. `$2a$`, `$2b$` and `$2y$` are one algorithm, `$2x$`
- * the one of crypt_blowfish before 1.1, which extended the sign of bytes over 127.
+ * the one of crypt_blowfish before 1.1, which extended the sign of bytes over 127 (weak).
  *
  * Computed by @node-rs/bcrypt on a thread of libuv; where its native build cannot be loaded by bcryptjs in a worker.
  * Known difference: for `$2a$` crypt_blowfish spoils passwords such as FF FF A3 on purpose (collisions of `$2x$`); no

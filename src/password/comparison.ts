@@ -62,6 +62,8 @@ export function readComparison(hash: string, allowWeak: boolean): Comparison | U
 
 /** A hash of the crypt family by its beginning. */
 export function readCrypt(text: string, allowWeak: boolean): Bcrypt | Argon2 | WorkerCrypt | Unusable {
+  // Any byte over 127 makes $2x$ forget up to three bytes before it.
+  if (text.startsWith('$2x$') && !allowWeak) return unusable('weak scheme BLF-CRYPT of $2x$')
   if (text.startsWith('$2')) return parseBcrypt(text)
   if (text.startsWith('$argon2')) return parseArgon2(text)
   if (text.startsWith('$5$') || text.startsWith('$6$')) return complete(parseShaCrypt(text))

@@ -23,7 +23,8 @@ export interface Scheme {
   readonly method: Method
   /** Slow ones run off the calling thread. */
   readonly speed: 'slow' | 'fast'
-  /** Unsalted, DES, MD5 or plain text. For the crypt family it is the hash that decides, not the name. */
+  /** Unsalted, DES, MD5 or plain text. For the crypt family it is the hash that decides, not the
+   * name, and `$2x$` is one more. */
   readonly weak: boolean
   /** Encoding where the name has no suffix. */
   readonly encoding: Encoding
