@@ -8,6 +8,11 @@ import { Secret } from '../../src/secret.ts'
 
 export const PATIENT: Ticket = { lane: 'known', share: 'test', delayMs: 0, deadlineMs: Infinity }
 
+/** That ticket, but for what is given. */
+export function ticketOf(given: Partial<Ticket> = {}): Ticket {
+  return { ...PATIENT, ...given }
+}
+
 /** A pool that ends with its test; weak schemes allowed unless told otherwise. */
 export function poolFor(t: Pick<Test, 'teardown'>, options: Partial<PasswordPoolOptions> = {}): PasswordPool {
   const pool = createPasswordPool({
@@ -30,4 +35,9 @@ export async function ask(
 ): Promise<HashAnswer> {
   const secret = typeof password === 'string' ? Secret.fromText(password) : Secret.copyOf(password)
   return pool.verify(hash, secret, ticket)
+}
+
+/** All answers, those that came at once among them. */
+export function all(answers: readonly (HashAnswer | Promise<HashAnswer>)[]): Promise<HashAnswer[]> {
+  return Promise.all(answers.map(async (answer) => answer))
 }
