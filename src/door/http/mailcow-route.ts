@@ -1,6 +1,6 @@
 /**
- * `POST /`: what mailcow's own Lua asks its PHP, so that a mailcow needs no other Lua. That Lua takes 200 and 401 for
- * answers and every other status for "ask again later".
+ * `POST /`: what mailcow's own Lua asks its PHP, so that a mailcow needs no other Lua. That Lua takes
+ * everything but 200 for a mismatch; the 503 is for callers that can tell "don't know" (conf/mailcow has such a Lua).
  */
 import { Type } from 'typebox'
 import type { Login } from '../../login/login.ts'
