@@ -13,5 +13,6 @@ await Promise.all([
   import('../src/store/dialect/mysql.ts'),
   import('../src/directory/keycloak/directory.ts'),
   import('../src/directory/realm-file/directory.ts'),
+  import('../src/password/worker.ts'),
 ])
 flushCompileCache()
