@@ -43,10 +43,36 @@ export interface StoredMailbox {
   readonly pathPrefix: string
 }
 
+/** What is known of an app password that mailpassd made, beside mailcow's row. */
+export interface OwnAppPassword {
+  /** Part of the password that is no secret: finds the row without comparing hashes. */
+  readonly tag: string
+  /** The directory user it was made for; it opens the mailbox for no other. Absent: no directory user was bound. */
+  readonly directoryId: string | undefined
+  /** CIDR texts; empty for all. */
+  readonly networks: readonly string[]
+  readonly createdMs: number
+  readonly expiresMs: number | undefined
+  /** It expires when it was not used for so many days. */
+  readonly unusedDays: number | undefined
+  readonly revokedMs: number | undefined
+}
+
 export interface StoredAppPassword {
   readonly id: number
   readonly hash: string
   readonly services: ReadonlySet<FlaggedService>
+  /** False only for ours (revoked, expired or switched off), which are still compared to tell why they are refused. */
+  readonly active: boolean
+  /** Absent where it was made elsewhere, or its row holds another hash now. */
+  readonly own: OwnAppPassword | undefined
+  readonly lastUsedMs: number | undefined
+}
+
+/** An operator's lock: nobody logs in, whatever directory, template or flags say. */
+export interface StoredLock {
+  /** Wall-clock time; absent: until it is unlocked. */
+  readonly untilMs: number | undefined
 }
 
 /** What making a mailbox depends on; loaded only where the mailbox is absent. */
@@ -65,6 +91,8 @@ export interface StoredAccount {
   /** The domain is an active alias of this one; there is then no `domain`. */
   readonly aliasDomainOf: string | undefined
   readonly mailbox: StoredMailbox | undefined
+  /** May be there without a mailbox. One whose time is over still is here: account/lock.ts. */
+  readonly lock: StoredLock | undefined
   readonly appPasswords: readonly StoredAppPassword[]
   readonly making: MakingFacts | undefined
 }

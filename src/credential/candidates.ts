@@ -20,12 +20,14 @@ export type Candidate =
 /** The directory keeps several values during a rotation; all are tried (at most 5 by the adapter). */
 export function candidatesOf(account: Account): readonly Candidate[] {
   const { mailbox, appPasswords } = account.stored
-  const candidates: Candidate[] = appPasswords.map((row) => ({
-    kind: 'app',
-    id: `app:${row.id}`,
-    hash: row.hash,
-    services: row.services,
-  }))
+  const candidates: Candidate[] = appPasswords
+    .filter(({ active }) => active)
+    .map((row) => ({
+      kind: 'app',
+      id: `app:${row.id}`,
+      hash: row.hash,
+      services: row.services,
+    }))
   if (mailbox?.authsource === 'mailcow') {
     if (mailbox.hash !== '') candidates.push({ kind: 'main', id: 'main', hash: mailbox.hash, source: 'sql' })
     return candidates

@@ -6,6 +6,7 @@
  * There is one way for warm and cold, first and thousandth login. A room that answers at once is not awaited.
  */
 import { ownerOf, withRows, type Account } from '../account/account.ts'
+import { isLocked } from '../account/lock.ts'
 import type { Accounts } from '../account/accounts.ts'
 import { isHosted } from '../account/needs-directory.ts'
 import type { Clock } from '../clock.ts'
@@ -19,7 +20,7 @@ import { plan } from '../mailbox/plan.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Ticket } from '../policy/ticket.ts'
 import { parseAddress, type Address } from './address.ts'
-import { gate } from './gate.ts'
+import { gate, type GatedRequest } from './gate.ts'
 import type { Outcome, Why } from './outcome.ts'
 import { verdictOf } from './why.ts'
 import { MAX_PASSWORD_BYTES, type LoginRequest } from './request.ts'
@@ -75,7 +76,8 @@ async function look(
   const { candidate } = verification
 
   const settings = rooms.settings()
-  const planned = planAndGate(account, settings, candidate, request)
+  const nowMs = rooms.clock.nowMs()
+  const planned = planAndGate(account, settings, candidate, request, nowMs)
   if (planned.kind === 'refused')
     return about(account, { ...refusal(planned.why, address), credential: candidate.id }, rooms)
   if (planned.changes.length === 0) return about(account, success(address, candidate, false), rooms)
@@ -85,7 +87,7 @@ async function look(
     const anew = withRows(account, stored, settings)
     // The password was compared with a hash that does not count any more: another source of passwords, a deleted row.
     isRevoked = !isCandidate(anew, candidate)
-    return isRevoked ? NO_CHANGES : planAndGate(anew, settings, candidate, request)
+    return isRevoked ? NO_CHANGES : planAndGate(anew, settings, candidate, request, nowMs)
   })
   if (isRevoked || applied.kind === 'overtaken') return 'overtaken'
   if (applied.kind === 'refused')
@@ -94,16 +96,21 @@ async function look(
   return about(account, success(address, candidate, applied.made), rooms)
 }
 
-/** The plan, unless the gate would close on what it leads to: a refused login writes nothing. */
+/**
+ * The plan, unless the gate would close on what it leads to: a refused login writes nothing. A lock stands before
+ * everything else. `nowMs` is wall-clock time.
+ */
 function planAndGate(
   account: Account,
   settings: DirectorySettings,
   candidate: Candidate,
-  request: LoginRequest,
+  request: GatedRequest,
+  nowMs: number,
 ): Plan {
+  if (isLocked(account.stored, nowMs)) return { kind: 'refused', why: 'locked' }
   const planned = plan(account, settings)
   if (planned.kind === 'refused') return planned
-  const why = gate(account, planned.changes, candidate, request.service, request.door)
+  const why = gate(account, planned.changes, candidate, request)
   return why === undefined ? planned : { kind: 'refused', why }
 }
 

@@ -6,7 +6,7 @@ import type { Account } from '../account/account.ts'
 import type { Candidate } from '../credential/candidates.ts'
 import type { Change } from '../mailbox/change.ts'
 import type { Why } from './outcome.ts'
-import type { Door } from './request.ts'
+import type { Door, LoginRequest } from './request.ts'
 import { isFlagged, type FlaggedService, type Service } from './service.ts'
 
 interface Planned {
@@ -17,14 +17,17 @@ interface Planned {
   readonly services: Readonly<Partial<Record<FlaggedService, boolean>>>
 }
 
+/** What of a request the gate looks at; explain has no more of it. */
+export type GatedRequest = Pick<LoginRequest, 'service' | 'door' | 'remoteIp'>
+
 /** The reason to refuse, or undefined when the login may go on. */
 export function gate(
   account: Account,
   changes: readonly Change[],
   candidate: Candidate,
-  service: Service,
-  door: Door,
+  request: GatedRequest,
 ): Why | undefined {
+  const { service, door } = request
   if (account.stored.domain?.active === false) return 'domain_inactive'
   const planned = plannedMailbox(account, changes)
   if (planned === undefined) return 'no_such_user'

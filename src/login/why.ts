@@ -73,6 +73,10 @@ export const REASONS = {
     verdict: 'user_disabled',
     meaning: 'No stored hash can be compared: malformed, of an unknown or forbidden scheme, or too costly.',
   },
+  locked: {
+    verdict: 'user_disabled',
+    meaning: 'An operator locked the mailbox; `mailpassd mailbox unlock` opens it again.',
+  },
   mailbox_inactive: { verdict: 'user_disabled', meaning: 'The mailbox is inactive (active = 0).' },
   mailbox_receive_only: {
     verdict: 'user_disabled',

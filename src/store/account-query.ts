@@ -48,6 +48,7 @@ export function accountQuery(db: Kysely<Tables>, hasTfa: boolean) {
       .leftJoin('alias_domain as ad', (join) => join.on('ad.alias_domain', '=', DOMAIN))
       .leftJoin('mailbox as m', (join) => join.on('m.username', '=', ADDRESS))
       .leftJoin('mailpassd_mailbox as om', (join) => join.on('om.username', '=', ADDRESS))
+      .leftJoin('mailpassd_lock as lk', (join) => join.on('lk.username', '=', ADDRESS))
       .leftJoin('alias as a', (join) => join.on('a.address', '=', ADDRESS))
       .leftJoin('quota2 as q', (join) => join.on('q.username', '=', ADDRESS))
       .leftJoin('quota2replica as qr', (join) => join.on('qr.username', '=', ADDRESS))
@@ -75,6 +76,8 @@ export function accountQuery(db: Kysely<Tables>, hasTfa: boolean) {
         'm.active as active',
         'om.username as own_mailbox_key',
         'om.directory_id as directory_id',
+        'lk.username as lock_key',
+        'lk.until_ms as lock_until_ms',
         'a.address as alias_key',
         'q.username as quota2_key',
         'qr.username as quota2replica_key',
@@ -85,7 +88,6 @@ export function accountQuery(db: Kysely<Tables>, hasTfa: boolean) {
           .selectFrom('app_passwd as p')
           .select((inner) => inner.fn.countAll<number | string>().as('count'))
           .where('p.mailbox', '=', ADDRESS)
-          .where('p.active', '=', 1)
           .as('app_passwords'),
         (hasTfa ? sql<number | string>`(${tfa})` : sql<number | string>`0`).as('tfa'),
       ])
@@ -93,24 +95,39 @@ export function accountQuery(db: Kysely<Tables>, hasTfa: boolean) {
   )
 }
 
+/** Active ones, and those of ours that are not: they are compared to tell why they are refused. */
 export function appPasswordQuery(db: Kysely<Tables>) {
   return addressed(
     db
-      .selectFrom('app_passwd')
+      .selectFrom('app_passwd as p')
+      .leftJoin('mailpassd_app_password as op', 'op.id', 'p.id')
+      .leftJoin('mailpassd_app_password_use as u', 'u.id', 'p.id')
       .select([
-        'id',
-        'mailbox',
-        'password',
-        'imap_access as imap',
-        'pop3_access as pop3',
-        'smtp_access as smtp',
-        'sieve_access as sieve',
-        'eas_access as eas',
-        'dav_access as dav',
+        'p.id as id',
+        'p.mailbox as mailbox',
+        'p.password as password',
+        'p.active as active',
+        'p.imap_access as imap',
+        'p.pop3_access as pop3',
+        'p.smtp_access as smtp',
+        'p.sieve_access as sieve',
+        'p.eas_access as eas',
+        'p.dav_access as dav',
+        'op.mailbox as own_mailbox',
+        'op.hash as own_hash',
+        'op.tag as tag',
+        'op.directory_id as directory_id',
+        'op.networks as networks',
+        'op.created_ms as created_ms',
+        'op.expires_ms as expires_ms',
+        'op.unused_days as unused_days',
+        'op.revoked_ms as revoked_ms',
+        'u.mailbox as use_mailbox',
+        'u.last_ms as last_ms',
       ])
-      .where('mailbox', '=', ADDRESS)
-      .where('active', '=', 1)
-      .orderBy('id', 'desc')
+      .where('p.mailbox', '=', ADDRESS)
+      .where((eb) => eb.or([eb('p.active', '=', 1), eb('op.id', 'is not', null)]))
+      .orderBy('p.id', 'desc')
       .limit(sql.lit(MAX_APP_PASSWORDS))
       .compile(),
   )

@@ -6,14 +6,14 @@ import type {
   AuthSource,
   MakingFacts,
   StoredAccount,
-  StoredAppPassword,
   StoredDomain,
+  StoredLock,
   StoredMailbox,
 } from '../account/stored.ts'
 import { MailpassdError } from '../errors.ts'
 import { FLAGGED_SERVICES, type FlaggedService } from '../login/service.ts'
 import type { MailboxTemplate } from '../mailbox/template.ts'
-import type { AccountRow, AppPasswordRow, MakingRow, TotalsRow } from './account-query.ts'
+import type { AccountRow, MakingRow, TotalsRow } from './account-query.ts'
 import type { Totals } from './domain-totals.ts'
 
 export const BYTES_PER_MIB = 1024 * 1024
@@ -118,15 +118,13 @@ function toMailbox(row: AccountRow, { full }: Wanted): StoredMailbox | undefined
   }
 }
 
-/** App passwords whose mailbox is exactly this one, newest first. */
-export function toAppPasswords(rows: readonly AppPasswordRow[], full: string): readonly StoredAppPassword[] {
-  return rows
-    .filter((row) => row.mailbox === full)
-    .map((row) => ({
-      id: row.id,
-      hash: row.password,
-      services: new Set(FLAGGED_SERVICES.filter((service) => row[service] === 1)),
-    }))
+function toLock(row: AccountRow, full: string): StoredLock | undefined {
+  if (row.lock_key !== full) return undefined
+  return { untilMs: numberOf(row.lock_until_ms) }
+}
+
+function numberOf(value: number | string | null): number | undefined {
+  return value === null ? undefined : Number(value)
 }
 
 function isOther(key: string | null, wanted: string): boolean {
@@ -162,11 +160,12 @@ export function toMaking(
 export function toAccount(
   row: AccountRow,
   wanted: Wanted,
-): Pick<StoredAccount, 'domain' | 'aliasDomainOf' | 'mailbox'> {
+): Pick<StoredAccount, 'domain' | 'aliasDomainOf' | 'mailbox' | 'lock'> {
   const domain = toDomain(row, wanted.domain)
   return {
     domain,
     aliasDomainOf: domain === undefined ? aliasTarget(row, wanted.domain) : undefined,
     mailbox: toMailbox(row, wanted),
+    lock: toLock(row, wanted.full),
   }
 }

@@ -15,7 +15,8 @@ import {
   type MakingRow,
   type TotalsRow,
 } from './account-query.ts'
-import { toAccount, toAppPasswords, toMaking, toTotals } from './account-row.ts'
+import { toAccount, toMaking, toTotals } from './account-row.ts'
+import { toAppPasswords } from './app-password-row.ts'
 import type { Border } from './border.ts'
 import type { Reader, Writer } from './dialect/dialect.ts'
 import type { DomainTotals, Totals } from './domain-totals.ts'

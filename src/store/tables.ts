@@ -1,6 +1,7 @@
 /**
  * The tables as Kysely sees them: mailcow's, of which only the columns that mailpassd reads or writes are named,
- * and our own mailpassd_*. Column names are mailcow's (facts: its database schema 19022026_1220).
+ * and our own mailpassd_*. Column names are mailcow's (its database schema 19022026_1220). Over 300 lines, because
+ * the types and the columns that must be there are one list.
  */
 import type { ColumnType, Generated } from 'kysely'
 import type { AuthSource } from '../account/stored.ts'
@@ -120,6 +121,52 @@ export interface ChangeTable {
   at_ms: BigNumber
 }
 
+/** By app_passwd.id; counts while `hash` is that row's password. */
+export interface OwnAppPasswordTable {
+  id: number
+  mailbox: string
+  hash: string
+  /** Part of the password that is no secret: finds the row without comparing hashes. */
+  tag: string
+  directory_id: string | null
+  /** JSON array of CIDR texts; empty for all. */
+  networks: string
+  expires_ms: BigNumber | null
+  unused_days: number | null
+  created_ms: BigNumber
+  revoked_ms: BigNumber | null
+}
+
+export interface AppPasswordUseTable {
+  id: number
+  mailbox: string
+  last_ms: BigNumber
+  last_service: string
+  last_network: string
+}
+
+export interface LockTable {
+  username: string
+  since_ms: BigNumber
+  /** NULL: until it is unlocked. */
+  until_ms: BigNumber | null
+  reason: string
+}
+
+export interface OutboxTable {
+  id: GeneratedBigNumber
+  consumer: string
+  action: string
+  address: string
+  /** JSON. */
+  body: string
+  created_ms: BigNumber
+  due_ms: BigNumber
+  lease_until_ms: GeneratedBigNumber
+  tries: Generated<number>
+  last_error: Generated<string>
+}
+
 export interface LoginTable {
   hour_ms: BigNumber
   mailbox: string
@@ -156,6 +203,10 @@ export interface Tables {
   mailpassd_mailbox: OwnMailboxTable
   mailpassd_change: ChangeTable
   mailpassd_login: LoginTable
+  mailpassd_app_password: OwnAppPasswordTable
+  mailpassd_app_password_use: AppPasswordUseTable
+  mailpassd_lock: LockTable
+  mailpassd_outbox: OutboxTable
   mailpassd_migration: MigrationTable
 }
 
@@ -229,5 +280,31 @@ export const NEEDED_COLUMNS = {
     'first_ms',
     'last_ms',
     'count',
+  ],
+  mailpassd_app_password: [
+    'id',
+    'mailbox',
+    'hash',
+    'tag',
+    'directory_id',
+    'networks',
+    'expires_ms',
+    'unused_days',
+    'created_ms',
+    'revoked_ms',
+  ],
+  mailpassd_app_password_use: ['id', 'mailbox', 'last_ms', 'last_service', 'last_network'],
+  mailpassd_lock: ['username', 'since_ms', 'until_ms', 'reason'],
+  mailpassd_outbox: [
+    'id',
+    'consumer',
+    'action',
+    'address',
+    'body',
+    'created_ms',
+    'due_ms',
+    'lease_until_ms',
+    'tries',
+    'last_error',
   ],
 } as const satisfies { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] }

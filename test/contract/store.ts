@@ -215,6 +215,70 @@ export function storeContract(subject: Subject, t: Test): void {
     t.ok((appPasswords[0]?.id ?? 0) > (appPasswords[1]?.id ?? 0), 'newest first')
     t.equal(appPasswords[0]?.hash, '{SHA}1')
     t.same([...(appPasswords[0]?.services ?? [])].sort(), ['dav', 'eas', 'imap', 'pop3', 'sieve'])
+    t.match(appPasswords[0], { active: true, own: undefined, lastUsedMs: undefined })
+  })
+
+  t.test('app passwords of ours, with their use', async (t) => {
+    const { place, store } = await hosting(subject, t)
+    await insertMailbox(place, 'jane@example.org')
+    const add = async (id: number, active: number, ownHash: string): Promise<void> => {
+      await place.sql(
+        `insert into app_passwd (id, name, mailbox, domain, password, active)
+         values (?, 'phone', 'jane@example.org', 'example.org', ?, ?)`,
+        [id, `{SSHA512}${id}`, active],
+      )
+      await place.sql(
+        `insert into mailpassd_app_password (id, mailbox, hash, tag, directory_id, networks, expires_ms, unused_days,
+           created_ms, revoked_ms)
+         values (?, 'jane@example.org', ?, 'abcd', 'id-1', '["192.0.2.0/24"]', ?, 90, ?, null)`,
+        [id, ownHash, NOW_MS + 1, NOW_MS],
+      )
+    }
+    await add(11, 1, '{SSHA512}11')
+    await add(12, 0, '{SSHA512}12')
+    await add(13, 1, 'replaced by somebody else')
+    await add(14, 0, 'replaced by somebody else')
+    await place.sql(
+      `insert into mailpassd_app_password_use (id, mailbox, last_ms, last_service, last_network)
+       values (13, 'jane@example.org', ?, 'imap', '192.0.2.0/24'),
+       (11, 'bob@example.org', ?, 'imap', '192.0.2.0/24')`,
+      [NOW_MS, NOW_MS],
+    )
+    const { appPasswords } = await store.accounts.loadAccount(JANE)
+    t.same(
+      appPasswords.map(({ id, active, lastUsedMs }) => ({ id, active, lastUsedMs })),
+      [
+        { id: 13, active: true, lastUsedMs: NOW_MS },
+        { id: 12, active: false, lastUsedMs: undefined },
+        { id: 11, active: true, lastUsedMs: undefined },
+      ],
+      'inactive ones of ours too; what another wrote is not ours',
+    )
+    t.equal(appPasswords[0]?.own, undefined)
+    t.same(appPasswords[1]?.own, {
+      tag: 'abcd',
+      directoryId: 'id-1',
+      networks: ['192.0.2.0/24'],
+      createdMs: NOW_MS,
+      expiresMs: NOW_MS + 1,
+      unusedDays: 90,
+      revokedMs: undefined,
+    })
+    await place.sql(`update mailpassd_app_password set networks = 'x' where id = 11`)
+    await t.rejects(store.accounts.loadAccount(JANE), { code: 'store_failed', message: /app password 11/ })
+  })
+
+  t.test('locks, with and without a mailbox', async (t) => {
+    const { place, store } = await hosting(subject, t)
+    t.equal((await store.accounts.loadAccount(JANE)).lock, undefined)
+    await place.sql(
+      `insert into mailpassd_lock (username, since_ms, until_ms, reason)
+       values ('jane@example.org', ?, null, ''), ('bob@example.org', ?, ?, 'stolen phone')`,
+      [NOW_MS, NOW_MS, NOW_MS + 1],
+    )
+    t.same((await store.accounts.loadAccount(JANE)).lock, { untilMs: undefined })
+    await insertMailbox(place, 'bob@example.org')
+    t.same((await store.accounts.loadAccount(addressOf('bob@example.org'))).lock, { untilMs: NOW_MS + 1 })
   })
 
   t.test('attributes that nobody can read refuse rather than open every protocol', async (t) => {
@@ -556,8 +620,10 @@ export function storeContract(subject: Subject, t: Test): void {
     await Promise.all([one.ready(), two.ready()])
     t.same(await one.check(), [])
     t.same(await one.migrate(), [])
-    const done = await place.sql('select name from mailpassd_migration')
-    t.equal(done.length, subject.schema === 'standalone' ? 2 : 1)
+    const done = (await place.sql('select name from mailpassd_migration')).map(({ name }) => name)
+    t.equal(new Set(done).size, done.length, 'each once')
+    t.ok(done.includes('002-own-tables'))
+    t.equal(done.includes('001-mail-tables'), subject.schema === 'standalone')
   })
 
   t.test('what the dry run prints makes the tables when run by hand', async (t) => {

@@ -71,6 +71,7 @@ export const newcomer: StoredAccount = {
   domain,
   aliasDomainOf: undefined,
   mailbox: undefined,
+  lock: undefined,
   appPasswords: [],
   making,
 }
@@ -78,6 +79,7 @@ export const resident: StoredAccount = {
   domain,
   aliasDomainOf: undefined,
   mailbox,
+  lock: undefined,
   appPasswords: [],
   making: undefined,
 }

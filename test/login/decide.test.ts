@@ -1,6 +1,6 @@
 import t from 'tap'
 import { AccountMemory } from '../../src/account/accounts.ts'
-import type { StoredAccount, StoredMailbox } from '../../src/account/stored.ts'
+import type { StoredAccount, StoredAppPassword, StoredMailbox } from '../../src/account/stored.ts'
 import type { DirectorySettings } from '../../src/config/settings.ts'
 import type { HashAnswer, HashVerifier } from '../../src/credential/hash-verifier.ts'
 import { Memo } from '../../src/credential/memo.ts'
@@ -141,7 +141,14 @@ const withMailbox = (change: Partial<StoredMailbox>): StoredAccount => ({
 })
 const own = (change: Partial<StoredMailbox> = {}) =>
   withMailbox({ authsource: 'mailcow', hash: '{PLAIN}right', ...change })
-const app = { id: 7, hash: '{PLAIN}device', services: new Set(['imap'] as const) }
+const app: StoredAppPassword = {
+  id: 7,
+  hash: '{PLAIN}device',
+  services: new Set(['imap']),
+  active: true,
+  own: undefined,
+  lastUsedMs: undefined,
+}
 
 t.test('the first good login makes the mailbox, the second finds it', async (t) => {
   const { login, writer, source, clock } = house()
@@ -421,6 +428,42 @@ const refusals: [string, Situation, Partial<LoginRequest> & { password?: string 
     { verdict: 'user_disabled', why: 'authsource_unsupported' },
   ],
   [
+    'locked until unlocked',
+    { stored: { ...resident, lock: { untilMs: undefined } } },
+    {},
+    { verdict: 'user_disabled', why: 'locked' },
+  ],
+  [
+    'locked before there is a mailbox',
+    { stored: { ...newcomer, lock: { untilMs: undefined } } },
+    {},
+    { verdict: 'user_disabled', why: 'locked' },
+  ],
+  [
+    'locked, disabled in the directory: the lock is told',
+    { stored: { ...resident, lock: { untilMs: undefined } }, user: { enabled: false } },
+    {},
+    { verdict: 'user_disabled', why: 'locked' },
+  ],
+  [
+    'locked, app password',
+    { stored: { ...resident, lock: { untilMs: undefined }, appPasswords: [app] } },
+    { password: 'device' },
+    { verdict: 'user_disabled', why: 'locked', credential: 'app:7' },
+  ],
+  [
+    'locked, own password',
+    { stored: { ...own(), lock: { untilMs: undefined } } },
+    {},
+    { verdict: 'user_disabled', why: 'locked' },
+  ],
+  [
+    'locked, wrong password: nothing is told',
+    { stored: { ...resident, lock: { untilMs: undefined } } },
+    { password: 'wrong' },
+    { verdict: 'password_mismatch', why: 'hash_differs' },
+  ],
+  [
     'app password, protocol closed',
     { stored: { ...resident, appPasswords: [app] } },
     { password: 'device', service: 'smtp' },
@@ -458,6 +501,14 @@ t.test('refusals tell their reason and write nothing', async (t) => {
     t.match(await login(request), expected, name)
     t.equal(writer.written.length, 0, `${name}: nothing written`)
   }
+})
+
+t.test('a lock ends at its time', async (t) => {
+  const { login, source, clock } = house({ stored: resident })
+  source.stored = { ...resident, lock: { untilMs: clock.nowMs() + 60_000 } }
+  t.match(await login(), { verdict: 'user_disabled', why: 'locked' })
+  await clock.advance(60_000)
+  t.match(await login(), { verdict: 'ok' })
 })
 
 const successes: [string, Situation, Partial<LoginRequest> & { password?: string }, string][] = [

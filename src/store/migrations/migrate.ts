@@ -9,13 +9,16 @@ import type { Dialect, Reader } from '../dialect/dialect.ts'
 import { NEEDED_COLUMNS } from '../tables.ts'
 import { mailTables } from './001-mail-tables.ts'
 import { ownTables } from './002-own-tables.ts'
+import { appPasswords } from './003-app-passwords.ts'
+import { locks } from './004-locks.ts'
+import { outbox } from './005-outbox.ts'
 import { ddlOf, type Migration } from './ddl.ts'
 
 export type Schema = 'standalone' | 'mailcow'
 type Columns = ReadonlyMap<string, ReadonlySet<string>>
 
 /** In the order in which they run. New ones are added at the end. */
-const MIGRATIONS: readonly Migration[] = [mailTables, ownTables]
+const MIGRATIONS: readonly Migration[] = [mailTables, ownTables, appPasswords, locks, outbox]
 
 const BOOKKEEPING = 'mailpassd_migration'
 
