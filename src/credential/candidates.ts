@@ -17,6 +17,17 @@ export type Candidate =
       readonly source: 'directory' | 'sql'
     }
 
+/** What a login was opened with. */
+export type Credential =
+  | Candidate
+  /**
+   * The password of mailcow's SOGo: one for all mailboxes, no stored hash of any, and good only where `gate` sees
+   * that SOGo came by the mailcow-compatible door.
+   */
+  | { readonly kind: 'sogo'; readonly id: 'sogo' }
+
+export const SOGO: Credential = Object.freeze({ kind: 'sogo', id: 'sogo' })
+
 /** The directory keeps several values during a rotation; all are tried (at most 5 by the adapter). */
 export function candidatesOf(account: Account): readonly Candidate[] {
   const { mailbox, appPasswords } = account.stored

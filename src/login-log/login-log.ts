@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.ts'
 import type { LoginRequest } from '../login/request.ts'
 import type { Outcome } from '../login/outcome.ts'
+import type { Service } from '../login/service.ts'
 import { networkOf } from '../policy/network.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { LoginMetrics } from '../telemetry/metrics.ts'
@@ -61,11 +62,25 @@ function namesMailbox({ verdict, why }: Outcome): boolean {
   }
 }
 
-/** mailcow's spelling in sasl_log: what its own web part writes is upper case. */
-function saslService(service: string): string {
-  return service === 'eas' || service === 'dav' || service === 'none' || service === 'other'
-    ? service.toUpperCase()
-    : service
+/**
+ * mailcow's spelling in sasl_log: what its own web part writes is upper case. What SOGo opens with its own password is
+ * SOGO there, with a user's NONE.
+ */
+function saslService(service: Service, credential: string): string {
+  switch (service) {
+    case 'eas':
+    case 'dav':
+    case 'none':
+    case 'other':
+      return service.toUpperCase()
+    case 'sogo':
+      return credential === 'sogo' ? 'SOGO' : 'NONE'
+    case 'imap':
+    case 'pop3':
+    case 'smtp':
+    case 'sieve':
+      return service
+  }
 }
 
 /** IPv4 as it is, IPv6 by network: its owner has 2^64 addresses to fail from. */
@@ -108,7 +123,7 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
     // Without an address there is nothing that mailcow could show of it.
     if (!options.saslLog || request.remoteIp === undefined) return true
     return saslLog.add({
-      service: saslService(request.service),
+      service: saslService(request.service, credential),
       appPasswordId: credential.startsWith('app:') ? Number(credential.slice(4)) : 0,
       mailbox,
       remoteIp: request.remoteIp,

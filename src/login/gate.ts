@@ -3,7 +3,7 @@
  * decided before anything is written, so that a refused login writes nothing.
  */
 import type { Account } from '../account/account.ts'
-import type { Candidate } from '../credential/candidates.ts'
+import type { Credential } from '../credential/candidates.ts'
 import type { Change } from '../mailbox/change.ts'
 import type { Why } from './outcome.ts'
 import type { Door, LoginRequest } from './request.ts'
@@ -24,7 +24,7 @@ export type GatedRequest = Pick<LoginRequest, 'service' | 'door' | 'remoteIp'>
 export function gate(
   account: Account,
   changes: readonly Change[],
-  candidate: Candidate,
+  credential: Credential,
   request: GatedRequest,
 ): Why | undefined {
   const { service, door } = request
@@ -34,11 +34,24 @@ export function gate(
   if (planned.active === 0) return 'mailbox_inactive'
   if (planned.active === 2) return 'mailbox_receive_only'
   if (planned.kind !== '') return 'mailbox_is_resource'
-  return candidate.kind === 'app' ? gateApp(candidate.services, service) : gateMain(planned, service, door)
+  switch (credential.kind) {
+    case 'app':
+      return gateApp(credential.services, service, door)
+    case 'main':
+      return gateMain(planned, service, door)
+    case 'sogo':
+      return isSogo(service, door) ? undefined : 'service_unknown'
+  }
+}
+
+/** SOGo speaks for ActiveSync, CalDAV and webmail at once: no protocol's flag is asked, of no password (as mailcow). */
+function isSogo(service: Service, door: Door): boolean {
+  return service === 'sogo' && door === 'mailcow'
 }
 
 /** App passwords: their own flags decide, not the mailbox's (as mailcow); unknown services are closed. */
-function gateApp(services: ReadonlySet<FlaggedService>, service: Service): Why | undefined {
+function gateApp(services: ReadonlySet<FlaggedService>, service: Service, door: Door): Why | undefined {
+  if (isSogo(service, door)) return undefined
   if (!isFlagged(service)) return 'service_unknown'
   return services.has(service) ? undefined : 'service_closed'
 }
@@ -46,8 +59,10 @@ function gateApp(services: ReadonlySet<FlaggedService>, service: Service): Why |
 function gateMain(planned: Planned, service: Service, door: Door): Why | undefined {
   // mailcow refuses the main password of its own accounts with a second factor over mail protocols.
   if (planned.tfaActive && planned.authsource === 'mailcow') return 'tfa_active'
-  // mailcow denies only what is present and not '1', and knows nothing of other services: so does its own route.
-  if (!isFlagged(service)) return door === 'mailcow' ? undefined : 'service_unknown'
+  if (isSogo(service, door)) return undefined
+  // mailcow denies only what is present and not '1', and knows nothing of other services: so does its own route. Its
+  // NONE, which skips all checks, is its own code's word: who says it from elsewhere than SOGo's address made it up.
+  if (!isFlagged(service)) return door === 'mailcow' && service !== 'none' ? undefined : 'service_unknown'
   return planned.services[service] === false ? 'service_closed' : undefined
 }
 

@@ -22,6 +22,10 @@ interface Reason {
 
 export const REASONS = {
   verified: { verdict: 'ok', meaning: 'The password matched and the mailbox may be used.' },
+  sogo_password: {
+    verdict: 'ok',
+    meaning: "SOGo opened the mailbox with its own password (compat.sogo_password_file), by mailcow's route.",
+  },
 
   hash_differs: {
     verdict: 'password_mismatch',
@@ -143,7 +147,7 @@ export const REASONS = {
   },
   service_unknown: {
     verdict: 'service_denied',
-    meaning: 'The mail server named a service that mailpassd does not know.',
+    meaning: 'The mail server named a service that mailpassd does not know; docs/services.md has the names.',
   },
 
   app_password_expired: { verdict: 'pass_expired', meaning: 'The app password is past its date.' },

@@ -23,7 +23,7 @@ export function createLoginCounts(): LoginCounts {
   const all: LoginCount[] = []
   const byDoor = new Map<Door, Map<Verdict, Map<Service, LoginCount>>>()
 
-  /** The count for labels that come for the first time. `none` and `other` are one: mail servers may invent names. */
+  /** The count for labels that come for the first time. What has no flag is one: mail servers may invent names. */
   function countFor(verdict: Verdict, named: Service, door: Door): LoginCount {
     const service = isFlagged(named) ? named : 'other'
     const known = all.find((one) => one.verdict === verdict && one.service === service && one.door === door)

@@ -472,8 +472,14 @@ const refusals: [string, Situation, Partial<LoginRequest> & { password?: string 
   [
     'app password, unknown service',
     { stored: { ...resident, appPasswords: [app] } },
-    { password: 'device', service: 'none', door: 'mailcow' },
-    { verdict: 'service_denied' },
+    { password: 'device', service: 'other', door: 'mailcow' },
+    { verdict: 'service_denied', why: 'service_unknown' },
+  ],
+  [
+    'NONE on the mailcow route, not from SOGo',
+    { stored: resident },
+    { service: 'none', door: 'mailcow' },
+    { verdict: 'service_denied', why: 'service_unknown' },
   ],
   [
     'app password, user disabled',
@@ -553,7 +559,7 @@ const successes: [string, Situation, Partial<LoginRequest> & { password?: string
   [
     'unknown service on the mailcow route',
     { stored: resident },
-    { door: 'mailcow', service: 'none' },
+    { door: 'mailcow', service: 'other' },
     'main',
   ],
   ['upper case', { stored: resident }, { username: 'Jane@EXAMPLE.org' }, 'main'],

@@ -86,6 +86,7 @@ function parseAuth(line: Buffer, start: number, end: number): Command {
   const mechanism = text(line, idEnd + 1, stop, MAX_WORD_BYTES) ?? ''
 
   let service: Service | undefined
+  let protocol: Service | undefined
   let remoteIp: string | undefined
   let localIp: string | undefined
   let secured = false
@@ -112,8 +113,15 @@ function parseAuth(line: Buffer, start: number, end: number): Command {
         } else if (isWord(line, from, nameEnd, 'secured')) secured = true
         else if (isWord(line, from, nameEnd, 'session')) sessionId = session(line, value, stop)
         break
+      case 8:
+        // Dovecot 2.4's name for the service; both stand in a line of its own clients.
+        if (isWord(line, from, nameEnd, 'protocol')) {
+          protocol = parseService(text(line, value, stop, MAX_WORD_BYTES) ?? '?')
+        }
+        break
     }
   }
+  service ??= protocol
   if (service === undefined) return broken('AUTH without service')
   return { kind: 'auth', id, mechanism, service, remoteIp, localIp, secured, sessionId, response }
 }

@@ -185,7 +185,9 @@ t.test('commands', async (t) => {
       mechanism: 'plain',
       response: latin1(''),
     })
-    t.match(parse('AUTH\t1\tPLAIN\tservice\tresp'), { service: 'none', response: latin1('') })
+    t.match(parse('AUTH\t1\tPLAIN\tservice\tresp'), { service: 'other', response: latin1('') })
+    t.match(parse('AUTH\t1\tPLAIN\tprotocol=pop3\tresp=AA=='), { service: 'pop3' }, 'as Dovecot 2.4 calls it')
+    t.match(parse('AUTH\t1\tPLAIN\tservice=imap\tprotocol=pop3'), { service: 'imap' })
     t.match(parse('AUTH\t1\tPLAIN\tservice=a\tservice=imap\t'), { service: 'imap' }, 'the last one counts')
     t.match(parse(`AUTH\t1\tPLAIN\tservice=${'x'.repeat(5000)}`), { service: 'other' })
     t.match(parse('AUTH\t1\tPLAIN\tservice=im\u0001ap'), { service: 'imap' })
