@@ -18,6 +18,7 @@ import type { AccessToken } from './door/http/access.ts'
 import { createAdminApp } from './door/http/admin-app.ts'
 import { createAuthApp } from './door/http/auth-app.ts'
 import { listenHttp, type HttpListener } from './door/http/listen.ts'
+import { InheritedSockets } from './door/inherited.ts'
 import { createLoginLog } from './login-log/login-log.ts'
 import { decide } from './login/decide.ts'
 import { createLogin } from './login/login.ts'
@@ -138,12 +139,16 @@ export interface Daemon {
   close(): Promise<void>
 }
 
-/** Starts the doors of a house. When one cannot be bound, what was started is closed again. */
+/**
+ * Starts the doors of a house, on the sockets that are `bound` already where they have the addresses of the
+ * configuration. When one cannot be bound, what was started is closed again.
+ */
 export async function startDaemon(
   house: House,
   { config, dataDir }: LoadedConfig,
   logger: Logger,
   version: string,
+  bound = new InheritedSockets([]),
 ): Promise<Daemon> {
   const { clock, login, metrics } = house
   const tokens = tokensOf(config)
@@ -177,16 +182,19 @@ export async function startDaemon(
       clock,
       logger: doorLogger,
     })
-    http.push(await listenHttp(auth, config.http.listen, dataDir, config.http.socket_mode))
+    http.push(await listenHttp(auth, config.http.listen, dataDir, config.http.socket_mode, bound))
     for (const listener of config.sasl.listeners) {
       const recordRefused = house.log.record.bind(house.log)
-      sasl.push(await listenSasl(listener, config.sasl, { login, recordRefused, clock, logger, dataDir }))
+      sasl.push(
+        await listenSasl(listener, config.sasl, { login, recordRefused, clock, logger, dataDir, bound }),
+      )
     }
     metrics.watch({ saslConnections: () => sasl.reduce((sum, listener) => sum + listener.connections, 0) })
     const readiness = () => house.readiness()
     const admin = createAdminApp({ login, readiness, metrics, tokens, version, clock, logger: doorLogger })
     // Its UNIX socket opens everything without a token: for the owner and the group of the daemon alone.
-    http.push(await listenHttp(admin, config.admin.listen, dataDir, '0660'))
+    http.push(await listenHttp(admin, config.admin.listen, dataDir, '0660', bound))
+    bound.checkAllTaken()
   } catch (error) {
     await close()
     throw error

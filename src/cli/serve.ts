@@ -5,6 +5,7 @@ import closeWithGrace from 'close-with-grace'
 import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { openHouse, startDaemon, type Daemon } from '../daemon.ts'
 import { realmFilePath } from '../directory/open.ts'
+import { takeInherited } from '../door/inherited.ts'
 import { prepareEmbeddedDefault, TRY_ADDRESS, TRY_DOMAIN } from '../embedded-default.ts'
 import { EXIT } from '../errors.ts'
 import type { Store } from '../store/database.ts'
@@ -16,6 +17,8 @@ import { version } from './run.ts'
 const HELP = `Usage: mailpassd serve [--config FILE] [--data-dir DIR] [--http HOST:PORT] [--sasl HOST:PORT] [--admin HOST:PORT]
 
 Runs the daemon until it is told to stop (SIGTERM, SIGINT). Requests in flight are answered first.
+
+Listening sockets that systemd passes (socket activation) are used for the listeners with their addresses.
 
 Without --config it runs on its embedded default: SQLite and a realm export file in the data directory, one domain that
 makes mailboxes on login, one user with a random password; it prints how to try a login.
@@ -38,6 +41,8 @@ export const serve: Command = {
   help: HELP,
   async run(args, io) {
     const given = parseArguments('serve', args, { text: ['config', 'data-dir', 'http', 'sasl', 'admin'] })
+    // The process's own environment: children of ours must not see it.
+    const bound = takeInherited(process.env)
     const path = given.text('config')
     const overrides = { http: given.text('http'), sasl: given.text('sasl'), admin: given.text('admin') }
     const loaded = await loadConfig({ path, dataDir: given.text('data-dir'), env: io.env, overrides })
@@ -52,7 +57,7 @@ export const serve: Command = {
     recordDrop = () => house.metrics.recordDroppedLogLine()
     if (trial !== undefined) await addTrialDomain(house.store)
     releaseStartupMemory()
-    const daemon = await startDaemon(house, configured, logger, version())
+    const daemon = await startDaemon(house, configured, logger, version(), bound)
     logger.info(
       { ...daemon.addresses, source: loaded.source, data_dir: loaded.dataDir, version: version() },
       'ready',

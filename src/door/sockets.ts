@@ -12,10 +12,18 @@ export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
 
+/** Sockets that somebody bound for us before we were started: inherited.ts. */
+export interface BoundBefore {
+  /** The descriptor of a listening socket with this address, once; undefined where there is none. */
+  take(address: ListenAddress): Promise<number | undefined>
+}
+
 /** sun_path of sockaddr_un is 108 bytes on Linux with its NUL (unix(7)); longer paths would be cut silently. */
 const MAX_UNIX_PATH_BYTES = 107
 /** Connections the kernel keeps until they are accepted; Postfix opens one for each smtpd at once. */
 const BACKLOG = 1024
+/** Connections that come while we restart wait there; the kernel cuts it to net.core.somaxconn. */
+const INHERITED_BACKLOG = 65_535
 const PROBE_MS = 2000
 
 const TCP = /^(?:\[(?<v6>[0-9A-Fa-f:.%\w-]+)\]|(?<host>[A-Za-z0-9._-]+)):(?<port>[0-9]{1,5})$/
@@ -106,15 +114,29 @@ function isListenedOn(path: string): Promise<boolean> {
 
 /**
  * Binds `server` to `address` and resolves once it listens. A UNIX socket gets `mode` (octal text, as in the
- * configuration) and is closed to everybody until then; its path is made free first. Throws listen_failed.
+ * configuration) and is closed to everybody until then; its path is made free first. A socket of `bound` that has this
+ * address is used as it is instead: mode and owner are its maker's, and its file stays when we end.
+ * Throws listen_failed.
  */
-export async function bindServer(server: Server, address: ListenAddress, mode: string): Promise<void> {
-  if (address.kind === 'unix') await prepareUnixPath(address.path)
+export async function bindServer(
+  server: Server,
+  address: ListenAddress,
+  mode: string,
+  bound?: BoundBefore,
+): Promise<void> {
+  const fd = await bound?.take(address)
+  if (address.kind === 'unix') {
+    if (fd === undefined) await prepareUnixPath(address.path)
+    else await checkMode(address.path, mode)
+  }
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const onError = (error: unknown): void => reject(bindError(address, error))
   server.once('error', onError)
   server.once('listening', () => resolve())
-  if (address.kind === 'unix') {
+  if (fd !== undefined) {
+    // Node takes the backlog of a descriptor from the second argument; listen(2) sets it anew.
+    server.listen({ fd }, INHERITED_BACKLOG)
+  } else if (address.kind === 'unix') {
     // Bound inside of listen(), so the mask is narrow for this call alone.
     const umask = process.umask(0o177)
     try {
@@ -127,7 +149,24 @@ export async function bindServer(server: Server, address: ListenAddress, mode: s
   }
   await promise
   server.removeListener('error', onError)
-  if (address.kind === 'unix') await chmod(address.path, Number.parseInt(mode, 8))
+  if (fd === undefined && address.kind === 'unix') await chmod(address.path, Number.parseInt(mode, 8))
+}
+
+/** Whoever bound the socket shall not have opened it to more users than the configuration does. */
+async function checkMode(path: string, mode: string): Promise<void> {
+  const allowed = Number.parseInt(mode, 8)
+  let found: number
+  try {
+    found = (await lstat(path)).mode & 0o777
+  } catch (error) {
+    throw failed(`unix:${path}`, 'the socket that systemd passed is no longer there', error)
+  }
+  if ((found & ~allowed) === 0) return
+  const octal = (bits: number) => bits.toString(8).padStart(4, '0')
+  throw failed(
+    `unix:${path}`,
+    `the socket that systemd passed has mode ${octal(found)}, wider than ${octal(allowed)}; set SocketMode= in its unit`,
+  )
 }
 
 function bindError(address: ListenAddress, error: unknown): MailpassdError {

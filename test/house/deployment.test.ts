@@ -23,16 +23,44 @@ function analyze(...args: string[]): Promise<{ code: number; text: string }> {
   })
 }
 
-suite('systemd understands the unit, and finds it closed', [ANALYZE], async (t) => {
+/** The socket units that are shipped: optional. */
+const SOCKETS = ['mailpassd.socket', 'mailpassd-postfix.socket']
+
+suite('systemd understands the units, and finds the service closed', [ANALYZE], async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'mailpassd-unit-'))
   t.teardown(() => rm(dir, { recursive: true, force: true }))
   const path = join(dir, 'mailpassd.service')
   // The program has to be there to be verified.
   await writeFile(path, unit.replace('/opt/mailpassd/mailpassd', join(ROOT, 'mailpassd')))
-  const verified = await analyze('verify', '--man=no', path)
+  for (const socket of SOCKETS) await writeFile(join(dir, socket), read(`systemd/${socket}`))
+  const sockets = SOCKETS.map((socket) => join(dir, socket))
+  const verified = await analyze('verify', '--man=no', path, ...sockets)
   t.same(verified, { code: 0, text: '' })
   const security = await analyze('security', '--offline=true', '--threshold=15', path)
   t.equal(security.code, 0, security.text.trim().split('\n').at(-1) ?? '')
+})
+
+t.test('passwords of a login stay in memory, and nothing is slipped into Node', async (t) => {
+  for (const line of ['UMask=0077', 'LimitCORE=0', 'MemorySwapMax=0', 'NoNewPrivileges=yes'])
+    t.ok(unit.includes(`\n${line}\n`), line)
+  t.match(unit, /^UnsetEnvironment=.*\bNODE_OPTIONS\b/m)
+})
+
+t.test('socket units have the addresses of the shipped configurations', async (t) => {
+  const addresses = (socket: string): string[] =>
+    [...read(`systemd/${socket}`).matchAll(/^ListenStream=(.*)$/gm)].map(([, address = '']) => address)
+  const schema = read('src/config/schema-doors.ts')
+  for (const file of ['conf/standalone-sqlite.toml', 'conf/standalone-mariadb.toml']) {
+    const toml = read(file)
+    const [http = '', sasl = ''] = addresses('mailpassd.socket')
+    t.ok(
+      !toml.includes('[http]') && schema.includes(`default: ['${http}']`),
+      'the HTTP listener is the default',
+    )
+    t.match(toml, `\nlisten = "${sasl}"`)
+    t.match(toml, `#listen = "unix:${addresses('mailpassd-postfix.socket').join()}"`)
+  }
+  t.match(read('systemd/mailpassd-postfix.socket'), /^SocketMode=0660$/m)
 })
 
 t.test('the program has more time to stop than it takes', async (t) => {

@@ -71,6 +71,11 @@ export class Connection implements SessionEffects {
     this.flush()
   }
 
+  /** Nothing has been received from the peer yet. */
+  get isSilent(): boolean {
+    return this.#socket.bytesRead === 0
+  }
+
   /** Writes what was collected. */
   flush(): void {
     if (this.#output === '') return

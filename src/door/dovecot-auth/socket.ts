@@ -14,7 +14,7 @@ import type { Login } from '../../login/login.ts'
 import type { Outcome } from '../../login/outcome.ts'
 import type { LoginRequest } from '../../login/request.ts'
 import type { Logger } from '../../telemetry/logger.ts'
-import { bindServer, formatAddress, isLoopback, parseListen } from '../sockets.ts'
+import { bindServer, formatAddress, isLoopback, parseListen, type BoundBefore } from '../sockets.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import { allowNetworks } from './networks.ts'
 import { formatHandshake } from './reply.ts'
@@ -24,6 +24,8 @@ import { SWEEP_MS, Timetable } from './timetable.ts'
 /** Dovecot's OUTBUF_THROTTLE_SIZE: a client that has this much of ours to read is not read from. */
 const MAX_PENDING_OUTPUT_BYTES = 50 * 1024
 const KEEPALIVE_AFTER_MS = 60_000
+/** At the end a connection that came this moment may still say what it wants. */
+const FIRST_WORD_MS = 50
 /** Dropped connections are counted and said at most this often. */
 const COMPLAIN_EVERY_MS = 60_000
 
@@ -35,6 +37,8 @@ export interface SaslDependencies {
   readonly logger: Logger
   /** UNIX paths are relative to it. */
   readonly dataDir: string
+  /** Sockets that were there before us. */
+  readonly bound?: BoundBefore
 }
 
 export interface SaslListener {
@@ -43,7 +47,7 @@ export interface SaslListener {
   /** Open connections. */
   readonly connections: number
   /**
-   * Stops accepting, ends idle connections at once and others when their requests are answered; after `graceMs` all
+   * Stops accepting, ends idle connections at once (new ones 50 ms later) and others when their requests are answered; after `graceMs` all
    * that are left. Resolves when none is.
    */
   close(graceMs: number): Promise<void>
@@ -134,7 +138,7 @@ export async function listenSasl(
   )
   server.maxConnections = sasl.max_connections
   server.on('drop', () => complain('max_connections'))
-  await bindServer(server, address, listener.mode)
+  await bindServer(server, address, listener.mode, dependencies.bound)
   server.on('error', (error) =>
     logger.error({ listener: listener.listen, err: error }, 'sasl listener failed'),
   )
@@ -153,7 +157,13 @@ export async function listenSasl(
         cancel()
         resolve()
       })
-      for (const connection of connections) connection.drain()
+      const silent = [...connections].filter(({ isSilent }) => isSilent)
+      for (const connection of connections) if (!connection.isSilent) connection.drain()
+      // Where systemd holds the socket, nobody else would answer these.
+      if (silent.length > 0)
+        clock.after(FIRST_WORD_MS, () => {
+          for (const connection of silent) connection.drain()
+        })
       return promise
     },
   }

@@ -6,7 +6,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { bindServer, formatAddress, parseListen, type ListenAddress } from '../sockets.ts'
+import { bindServer, formatAddress, parseListen, type BoundBefore, type ListenAddress } from '../sockets.ts'
 import { ApiError } from './api-error.ts'
 import { markUnixPeer } from './peer.ts'
 
@@ -33,13 +33,15 @@ export interface HttpListener {
 
 /**
  * Listens on every address of `listen` (`host:port`, `unix:path`, relative to `dataDir`); `mode` is that of UNIX
- * sockets, octal. Throws MailpassdError config_invalid, listen_failed; nothing is left bound then.
+ * sockets, octal; sockets of `bound` are used where they have one of the addresses. Throws MailpassdError
+ * config_invalid, listen_failed; nothing is left bound then.
  */
 export async function listenHttp(
   app: FastifyInstance,
   listen: readonly string[],
   dataDir: string,
   mode: string,
+  bound?: BoundBefore,
 ): Promise<HttpListener> {
   const wanted = listen.map((text) => parseListen(text, dataDir))
   await app.ready()
@@ -48,7 +50,7 @@ export async function listenHttp(
   try {
     for (const address of wanted) {
       const drainable = serverFor(app, address)
-      await bindServer(drainable.server, address, mode)
+      await bindServer(drainable.server, address, mode, bound)
       servers.push(drainable)
       addresses.push(formatAddress(address, drainable.server.address()))
     }
@@ -117,7 +119,9 @@ async function drain({ server, connections }: DrainableServer): Promise<void> {
     // Node takes a connection that has not asked anything yet for a busy one.
     for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
   }
-  closeIdle()
+  // A connection that came this moment has its request on the way: it is let live until the first sweep. Where systemd
+  // holds the socket, its client could not know that it has to ask again.
+  server.closeIdleConnections()
   // Requests under way end in connections kept alive: those are closed as soon as they are idle.
   const sweep = setInterval(closeIdle, DRAIN_STEP_MS)
   const end = setTimeout(() => server.closeAllConnections(), DRAIN_WITHIN_MS)
