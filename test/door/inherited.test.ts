@@ -1,6 +1,6 @@
 /** Which passed socket is whose: the variables, the kernel's tables, the addresses. */
 import t from 'tap'
-import { InheritedSockets, takeInherited, type SocketTables } from '../../src/door/inherited.ts'
+import { takeInherited, type InheritedSockets, type SocketTables } from '../../src/door/inherited.ts'
 import { parseListen } from '../../src/door/sockets.ts'
 
 const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

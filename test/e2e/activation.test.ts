@@ -126,9 +126,9 @@ t.test('a restart loses no connection', async (t) => {
   t.equal(earlySasl, SASL_OK)
 
   const answers: unknown[] = []
-  let isOver = false
+  const over = new AbortController()
   const ask = async (login: () => Promise<unknown>): Promise<void> => {
-    while (!isOver) answers.push(await login())
+    while (!over.signal.aborted) answers.push(await login())
   }
   const asking = [
     ask(() => httpLogin(http)),
@@ -145,7 +145,7 @@ t.test('a restart loses no connection', async (t) => {
     pid = await activation.start()
   }
   await activation.seen(/"msg":"ready"/)
-  isOver = true
+  over.abort()
   await Promise.all(asking)
   const bad = answers.filter((answer) => answer !== SASL_OK && Object(answer).verdict !== 'ok')
   t.same(bad, [], `${answers.length} logins over three restarts`)
