@@ -23,6 +23,7 @@ import { createLoginLog } from './login-log/login-log.ts'
 import { decide } from './login/decide.ts'
 import { createLogin } from './login/login.ts'
 import { createApply } from './mailbox/apply.ts'
+import { createSogoPassword } from './mailcow/sogo-password.ts'
 import { createPasswordPool } from './password/pool.ts'
 import { openPolicy } from './policy/policy.ts'
 import { Secret } from './secret.ts'
@@ -75,7 +76,20 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   })
   const verifier = new CredentialVerifier(new Memo(config.memory.memo_entries, clock), pool)
   const apply = createApply(store.mailboxes)
-  const rooms = { policy: openPolicy, accounts, verifier, apply, settings, clock }
+  const { sogo_password_file: sogoFile, sogo_networks: sogoNetworks } = config.compat
+  const sogoPassword =
+    sogoFile === undefined || sogoNetworks.length === 0
+      ? undefined
+      : createSogoPassword({ path: sogoFile, clock, logger })
+  const rooms = {
+    policy: openPolicy,
+    accounts,
+    verifier,
+    apply,
+    settings,
+    clock,
+    ...(sogoPassword === undefined ? {} : { sogoPassword }),
+  }
   const log = createLoginLog({
     writer: store.loginLog,
     metrics,
@@ -106,6 +120,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     metrics,
     log,
     login,
+    sogoPassword,
     userdb: createUserDb(accounts, config.userdb, outageLogger),
     /** Known users can log in while the database answers; without the directory only those with a recent record. */
     async readiness() {
@@ -163,6 +178,8 @@ export async function startDaemon(
     logger,
   })
   house.log.start()
+  // Not waited for: a warning now, in place of one when SOGo comes.
+  void house.sogoPassword?.look()
 
   async function close(): Promise<void> {
     await Promise.all([
@@ -179,6 +196,7 @@ export async function startDaemon(
       userdb: house.userdb,
       tokens,
       compatNetworks: config.compat.networks,
+      sogoNetworks: config.compat.sogo_networks,
       clock,
       logger: doorLogger,
     })

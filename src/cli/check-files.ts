@@ -1,7 +1,8 @@
-/** Steps of `mailpassd check` over files: the data directory and the authorities' certificates. */
+/** Steps of `mailpassd check` over files: the data directory, the authorities' certificates, SOGo's password. */
 import { X509Certificate } from 'node:crypto'
 import { access, constants, readFile, stat } from 'node:fs/promises'
 import type { Config } from '../config/schema.ts'
+import { readSogoPassword } from '../mailcow/sogo-password.ts'
 import { failed, ok, warning, type Step } from './check-step.ts'
 
 const MAX_CA_BYTES = 4 * 1024 * 1024
@@ -58,4 +59,22 @@ export async function checkCaFile(config: Config, nowMs: number): Promise<Step[]
       ),
     ]
   }
+}
+
+/** Whether mailcow's file with SOGo's password can be used; without it the daemon serves, but not SOGo itself. */
+export async function checkSogoPassword({ compat }: Config): Promise<Step[]> {
+  const name = 'compat.sogo_password_file'
+  const path = compat.sogo_password_file
+  if (path === undefined || compat.sogo_networks.length === 0) return []
+  const found = await readSogoPassword(path)
+  if ('fault' in found)
+    return [
+      warning(
+        name,
+        `${found.fault}; SOGo's own logins are refused`,
+        'conf/mailcow/README.md says which owner and mode it needs',
+      ),
+    ]
+  found.password.wipe()
+  return [ok(name, path)]
 }

@@ -6,7 +6,7 @@ import { EXIT, type ExitCode } from '../errors.ts'
 import { parseArguments } from './args.ts'
 import { checkDirectory } from './check-directory.ts'
 import { checkDovecot } from './check-dovecot.ts'
-import { checkCaFile, checkDataDir } from './check-files.ts'
+import { checkCaFile, checkDataDir, checkSogoPassword } from './check-files.ts'
 import { failed, ok, warning, type Step } from './check-step.ts'
 import { checkStore } from './check-store.ts'
 import type { Command, Io } from './command.ts'
@@ -47,6 +47,7 @@ async function lookAt(path: string | undefined, dataDir: string | undefined, io:
   const loaded = { config, source, dataDir: examined.dataDir, warnings: [] }
   const parts = await Promise.all([
     checkDataDir(loaded.dataDir),
+    checkSogoPassword(config),
     checkConnection(loaded),
     checkStore(loaded),
     checkDovecot(io.env),

@@ -83,5 +83,19 @@ export function checkListeners(config: Config, dataDir: string, findings: Findin
       findings.warn(key, `${text} is not loopback: tokens cross the network unencrypted`)
   }
 
-  checkNetworks('compat.networks', config.compat.networks, findings)
+  checkCompat(config.compat, findings)
+}
+
+/** Who may ask by `POST /`, and who may claim there to be SOGo: `real_rip` is whatever the caller says. */
+function checkCompat(compat: Config['compat'], findings: Findings): void {
+  checkNetworks('compat.networks', compat.networks, findings)
+  checkNetworks('compat.sogo_networks', compat.sogo_networks, findings)
+  const { sogo_networks: sogo, sogo_password_file: file } = compat
+  if (file !== undefined && sogo.length === 0)
+    findings.warn('compat.sogo_password_file', 'unused, because compat.sogo_networks is empty')
+  if (sogo.length > 0 && compat.networks.length > 0)
+    findings.warn(
+      'compat.networks',
+      'whoever is in these networks can claim to be SOGo without a token, and skip protocol checks; with compat.sogo_networks leave them empty and give the caller a token',
+    )
 }

@@ -89,10 +89,18 @@ function parseToml(text: string): { readonly parsed: unknown } | { readonly prob
 
 /** Files that the configuration names, relative to the configuration file, made absolute. */
 function resolvePaths(config: Config, baseDir: string): Config {
-  const { directory } = config
-  if (directory.tls.ca_file === undefined) return config
-  const tls = { ...directory.tls, ca_file: resolve(baseDir, directory.tls.ca_file) }
-  return { ...config, directory: { ...directory, tls } }
+  const { directory, compat } = config
+  const { ca_file: caFile } = directory.tls
+  const { sogo_password_file: sogoFile } = compat
+  return {
+    ...config,
+    ...(caFile === undefined
+      ? {}
+      : { directory: { ...directory, tls: { ...directory.tls, ca_file: resolve(baseDir, caFile) } } }),
+    ...(sogoFile === undefined
+      ? {}
+      : { compat: { ...compat, sogo_password_file: resolve(baseDir, sogoFile) } }),
+  }
 }
 
 /** The default that depends on another key. */

@@ -140,6 +140,19 @@ export const Compat = section(
       maxItems: 64,
       description: "Networks from which mailcow's own Lua may POST / without a token.",
     }),
+    sogo_networks: Type.Array(Type.String(), {
+      default: [],
+      maxItems: 64,
+      description:
+        'Where SOGo is on a mailcow (IPV4_NETWORK.248/32). A login by POST / whose real_rip is there skips all protocol checks, as in mailcow; whoever may POST / may claim it.',
+    }),
+    sogo_password_file: Type.Optional(
+      Type.String({
+        examples: ['sogo-sso.pass'],
+        description:
+          "mailcow's sogo-sso.pass, relative to this file; read again when it changes, refused when others may read it. What it holds opens every mailbox from sogo_networks by POST /.",
+      }),
+    ),
   },
   'The mailcow-compatible route POST / on the auth door.',
 )

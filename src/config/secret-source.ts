@@ -45,7 +45,11 @@ export function exposure(path: string, found: { mode: number; gid: number }): st
   return `${path} may be read by ${readers} (mode ${mode}); run: chmod 600 ${path}`
 }
 
-async function readSecretFile(path: string, checkMode: boolean): Promise<string | { fault: string }> {
+/**
+ * The line of text that a file holds, without its end; or why it cannot be had. `checkMode`: refused where others may
+ * read it. Never throws.
+ */
+export async function readSecretFile(path: string, checkMode: boolean): Promise<string | { fault: string }> {
   const file = await open(path, 'r').catch((error: unknown) => ({
     fault: `${path} cannot be read (${codeOf(error)})`,
   }))

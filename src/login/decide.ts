@@ -11,7 +11,8 @@ import type { Accounts } from '../account/accounts.ts'
 import { isHosted } from '../account/needs-directory.ts'
 import type { Clock } from '../clock.ts'
 import type { DirectorySettings, SettingsSource } from '../config/settings.ts'
-import { isCandidate, type Candidate } from '../credential/candidates.ts'
+import { isCandidate, SOGO, type Credential } from '../credential/candidates.ts'
+import type { SogoPassword } from '../credential/sogo-password.ts'
 import type { Verification, Verifier } from '../credential/verify.ts'
 import { MailpassdError } from '../errors.ts'
 import type { Apply } from '../mailbox/apply.ts'
@@ -29,6 +30,8 @@ export interface Rooms {
   readonly policy: Policy
   readonly accounts: Accounts
   readonly verifier: Verifier
+  /** Absent where no mailcow's SOGo is served. */
+  readonly sogoPassword?: SogoPassword
   readonly apply: Apply
   readonly settings: SettingsSource
   readonly clock: Clock
@@ -69,6 +72,10 @@ async function look(
   const account = got instanceof Promise ? await got : got
   if (!isHosted(account.stored)) return refusal('domain_not_hosted', address)
 
+  // First, as in mailcow: SOGo sends its own password far more often than a user's.
+  if (request.service === 'sogo' && (await rooms.sogoPassword?.matches(request.secret)) === true)
+    return about(account, bySogo(account, address, request, rooms), rooms)
+
   const verifying = rooms.verifier.verify(account, request.secret, ticket)
   const verification = verifying instanceof Promise ? await verifying : verifying
   if (verification.kind !== 'match')
@@ -103,15 +110,28 @@ async function look(
 function planAndGate(
   account: Account,
   settings: DirectorySettings,
-  candidate: Candidate,
+  credential: Credential,
   request: GatedRequest,
   nowMs: number,
 ): Plan {
   if (isLocked(account.stored, nowMs)) return { kind: 'refused', why: 'locked' }
   const planned = plan(account, settings)
   if (planned.kind === 'refused') return planned
-  const why = gate(account, planned.changes, candidate, request)
+  const why = gate(account, planned.changes, credential, request)
   return why === undefined ? planned : { kind: 'refused', why }
+}
+
+/**
+ * SOGo's own password: for a mailbox that is there and that its user may use now. It says nothing of who that user is:
+ * so it makes no mailbox and binds none, and nothing is written.
+ */
+function bySogo(account: Account, address: Address, request: LoginRequest, rooms: Rooms): Outcome {
+  const planned: Plan =
+    account.stored.mailbox === undefined
+      ? { kind: 'refused', why: 'no_such_user' }
+      : planAndGate(account, rooms.settings(), SOGO, request, rooms.clock.nowMs())
+  if (planned.kind === 'refused') return { ...refusal(planned.why, address), credential: SOGO.id }
+  return { ...success(address, SOGO, false), why: 'sogo_password' }
 }
 
 /** Why a password did not match. What the directory did not tell may have been the right hash: not a mismatch then. */
@@ -147,12 +167,12 @@ export function refusal(why: Why, address: Address | undefined): Outcome {
   }
 }
 
-function success(address: Address, candidate: Candidate, provisioned: boolean): Outcome {
+function success(address: Address, credential: Credential, provisioned: boolean): Outcome {
   return {
     verdict: 'ok',
     why: 'verified',
     mailbox: address.full,
-    credential: candidate.id,
+    credential: credential.id,
     provisioned,
     recordAgeMs: undefined,
     retryAfterSeconds: undefined,

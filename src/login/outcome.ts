@@ -11,7 +11,7 @@ export interface Outcome {
   readonly why: Why
   /** The canonical mailbox address; present with `ok`, and where the name was at least well formed. */
   readonly mailbox: string | undefined
-  /** `main` or `app:<row id>`; present where a hash matched. */
+  /** `main`, `app:<row id>` or `sogo`; present where the password was right. */
   readonly credential: string | undefined
   /** True when this login made the mailbox. */
   readonly provisioned: boolean

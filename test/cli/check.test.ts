@@ -118,6 +118,24 @@ t.test('problems and warnings of the configuration', async (t) => {
   await t.rejects(run({ ...at, config: join(base, 'none.toml') }), { code: 'config_unreadable' })
 })
 
+t.test(
+  'SOGo’s password file: good, open to others, not there; a warning, for all others are served',
+  async (t) => {
+    const at = await place(
+      '[compat]\nsogo_networks = ["172.22.1.248/32"]\nsogo_password_file = "sogo-sso.pass"\n',
+    )
+    const path = join(at.dir, 'sogo-sso.pass')
+    const lines = async () => (await run(at)).lines.filter((line) => line.includes('sogo'))
+    t.match(await lines(), [
+      /^warning {2}compat\.sogo_password_file: .* cannot be read \(ENOENT\); SOGo's own logins are refused \| /,
+    ])
+    await writeFile(path, 'q7e8m2x4c6v8b0n1a3s5d7f9g1h3j5k7', { mode: 0o600 })
+    t.same(await lines(), [`ok       compat.sogo_password_file: ${path}`])
+    await chmod(path, 0o644)
+    t.match(await lines(), [/^warning {2}compat\.sogo_password_file: .* may be read by everybody/])
+  },
+)
+
 t.test('a realm file that does not parse', async (t) => {
   const at = await place('')
   await writeFile(join(at.data, 'realm.json'), '{"realm": ')

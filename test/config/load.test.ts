@@ -180,8 +180,9 @@ t.test('each kind of mistake has its text', async (t) => {
       'sasl.listeners[0].networks[1]: expected a network such as 192.0.2.0/24 or 2001:db8::/64, got "10.0.0.0/33"',
     ],
     [
-      '[compat]\nnetworks = ["mailcow"]',
+      '[compat]\nnetworks = ["mailcow"]\nsogo_networks = ["172.22.1.248"]',
       'compat.networks[0]: expected a network such as 192.0.2.0/24 or 2001:db8::/64, got "mailcow"',
+      'compat.sogo_networks[0]: expected a network such as 192.0.2.0/24 or 2001:db8::/64, got "172.22.1.248"',
     ],
     [
       '[[tokens]]\nname = "a"\nscopes = ["login"]\nsecret = "12345678901234567890"\n[[tokens]]\nname = "a"\nscopes = ["read"]\nsecret = "12345678901234567890"',
@@ -348,6 +349,16 @@ t.test('what is risky or unused is a warning', async (t) => {
       '[admin]\nlisten = ["10.0.0.1:8145"]',
       'admin.listen[0]: 10.0.0.1:8145 is not loopback: tokens cross the network unencrypted',
     ],
+    [
+      '[compat]\nsogo_password_file = "sogo-sso.pass"',
+      'compat.sogo_password_file: unused, because compat.sogo_networks is empty',
+    ],
+    [
+      '[compat]\nnetworks = ["172.22.1.0/24"]\nsogo_networks = ["0.0.0.0/0"]\nsogo_password_file = "x"',
+      'compat.sogo_networks[0]: 0.0.0.0/0 is the whole Internet',
+      'compat.networks: whoever is in these networks can claim to be SOGo without a token, and skip protocol checks; with compat.sogo_networks leave them empty and give the caller a token',
+    ],
+    ['[compat]\nsogo_networks = ["172.22.1.248/32"]\nsogo_password_file = "x"'],
   ]
   for (const [file, ...expected] of cases) {
     const { problems, warnings } = await examine(file)

@@ -44,6 +44,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   login: ['account', 'credential', 'mailbox', 'policy'],
   'login-log': ['policy'],
   mailbox: ['account'],
+  mailcow: ['config', 'password'],
   password: [],
   policy: [],
   sasl: [],

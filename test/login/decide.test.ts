@@ -66,6 +66,11 @@ class FakeWriter implements MailboxWriter {
   }
 }
 
+/** Knows one password, or, absent, none. */
+const sogoPassword = {
+  matches: (secret: Secret) => Promise.resolve(secret.reveal().toString('utf8') === 'of SOGo'),
+}
+
 interface Situation {
   readonly stored?: StoredAccount
   readonly lookup?: Lookup
@@ -109,6 +114,7 @@ function house(situation: Situation = {}) {
     apply: createApply(writer),
     settings: () => rules,
     clock,
+    sogoPassword,
   }
   const login = (request: Partial<LoginRequest> & { password?: string } = {}): Promise<Outcome> =>
     decide(requestOf(clock, request), rooms)
@@ -726,6 +732,89 @@ t.test(
     t.ok(pool.compared > compared)
   },
 )
+
+const bySogo = { door: 'mailcow', service: 'sogo' } as const
+
+t.test('SOGo’s own password opens what is there and may be used, and writes nothing', async (t) => {
+  const password = 'of SOGo'
+  const closed = { imap: false, pop3: false, smtp: false, sieve: false, eas: false, dav: false }
+  const opened: [string, Situation][] = [
+    ['a mailbox', { stored: resident }],
+    ['every protocol closed', { stored: withMailbox({ services: closed }) }],
+    ['a password of its own', { stored: own() }],
+    ['a second factor', { stored: own({ tfaActive: true }) }],
+    ['no directory user bound', { stored: withMailbox({ directoryId: undefined }) }],
+    ['no password at all', { stored: resident, user: { hashes: [] } }],
+    ['ldap', { stored: withMailbox({ authsource: 'ldap' }) }],
+  ]
+  for (const [name, situation] of opened) {
+    const { login, writer, pool } = house(situation)
+    t.match(
+      await login({ ...bySogo, password }),
+      { verdict: 'ok', why: 'sogo_password', credential: 'sogo', provisioned: false },
+      name,
+    )
+    t.equal(writer.written.length, 0, `${name}: nothing written`)
+    t.equal(pool.compared, 0)
+  }
+  const refused: [string, Situation, Partial<Outcome>][] = [
+    ['nobody', { lookup: { kind: 'absent' } }, { verdict: 'user_unknown', why: 'no_such_user' }],
+    ['a user without mailbox', {}, { verdict: 'user_unknown', why: 'no_such_user' }],
+    ['receives only', { stored: withMailbox({ active: 2 }) }, { why: 'mailbox_receive_only' }],
+    ['inactive', { stored: withMailbox({ active: 0 }) }, { why: 'mailbox_inactive' }],
+    ['a resource', { stored: withMailbox({ kind: 'thing' }) }, { why: 'mailbox_is_resource' }],
+    [
+      'domain inactive',
+      { stored: { ...resident, domain: { ...domain, active: false } } },
+      { why: 'domain_inactive' },
+    ],
+    ['locked', { stored: { ...resident, lock: { untilMs: undefined } } }, { why: 'locked' }],
+    ['disabled', { stored: resident, user: { enabled: false } }, { why: 'directory_disabled' }],
+    ['another’s', { stored: resident, user: { id: 'id-mallory' } }, { why: 'identity_changed' }],
+    ['gone', { stored: resident, lookup: { kind: 'absent' } }, { why: 'directory_user_gone' }],
+  ]
+  for (const [name, situation, expected] of refused) {
+    const { login, writer } = house(situation)
+    t.match(await login({ ...bySogo, password }), { ...expected, credential: 'sogo' }, name)
+    t.equal(writer.written.length, 0)
+  }
+})
+
+t.test('SOGo’s own password is nothing elsewhere', async (t) => {
+  const password = 'of SOGo'
+  for (const door of ['sasl', 'http', 'mailcow', 'cli'] as const)
+    for (const service of ['imap', 'none', 'other'] as const) {
+      const { login } = house({ stored: resident })
+      t.match(
+        await login({ door, service, password }),
+        { verdict: 'password_mismatch' },
+        `${door} ${service}`,
+      )
+    }
+  for (const door of ['sasl', 'http', 'cli'] as const) {
+    const { login } = house({ stored: resident })
+    const why = 'service_unknown'
+    t.match(await login({ ...bySogo, door, password }), { verdict: 'service_denied', why }, `${door} as SOGo`)
+  }
+  const { rooms, clock } = house({ stored: resident })
+  const { sogoPassword: _, ...without } = rooms
+  t.match(await decide(requestOf(clock, { ...bySogo, password }), without), { verdict: 'password_mismatch' })
+})
+
+t.test('a user’s own passwords from SOGo: no flag is asked', async (t) => {
+  const closed = {
+    ...withMailbox({ services: { imap: false } }),
+    appPasswords: [{ ...app, services: new Set([]) }],
+  }
+  const { login } = house({ stored: closed })
+  t.match(await login(bySogo), { verdict: 'ok', why: 'verified', credential: 'main' })
+  t.match(await login({ ...bySogo, password: 'device' }), { verdict: 'ok', credential: 'app:7' })
+  t.match(await login({ ...bySogo, password: 'wrong' }), { verdict: 'password_mismatch' })
+  const first = house()
+  t.match(await first.login(bySogo), { verdict: 'ok', provisioned: true }, 'a first login, too')
+  const tfa = house({ stored: own({ tfaActive: true }) })
+  t.match(await tfa.login(bySogo), { why: 'tfa_active' })
+})
 
 function recorded(parts: { decide: (request: LoginRequest) => Promise<Outcome> }) {
   const clock = new FakeClock()

@@ -4,10 +4,10 @@
  * proxy on this machine, loopback would be the Internet.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { BlockList, isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { Secret } from '../../secret.ts'
 import { ApiError } from './api-error.ts'
+import { inNetworks } from './networks.ts'
 import { isUnixPeer } from './peer.ts'
 
 export type Scope = 'login' | 'read' | 'admin'
@@ -34,18 +34,6 @@ function digest(bytes: Uint8Array | string): Buffer {
   return createHash('sha256').update(bytes).digest()
 }
 
-function blockList(networks: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const network of networks) {
-    const slash = network.lastIndexOf('/')
-    const address = slash === -1 ? network : network.slice(0, slash)
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    const bits = slash === -1 ? (family === 'ipv6' ? 128 : 32) : Number(network.slice(slash + 1))
-    list.addSubnet(address, bits, family)
-  }
-  return list
-}
-
 /** RFC 9110 §11.1: the scheme is case-insensitive. */
 function bearerToken(header: string | undefined): string | undefined {
   if (header === undefined || header.length > MAX_TOKEN_LENGTH) return undefined
@@ -63,7 +51,7 @@ export function createAccessRules(options: {
   readonly compatNetworks?: readonly string[]
 }): AccessRules {
   const tokens = options.tokens.map(({ secret, scopes }) => ({ hash: digest(secret.reveal()), scopes }))
-  const compat = blockList(options.compatNetworks ?? [])
+  const isCompat = inNetworks(options.compatNetworks ?? [])
 
   /** The scopes of a token. All are compared, by hash: neither time nor length says how near a guess was. */
   function scopesOf(token: string): readonly Scope[] | undefined {
@@ -71,12 +59,6 @@ export function createAccessRules(options: {
     let found: readonly Scope[] | undefined
     for (const { hash, scopes } of tokens) if (timingSafeEqual(hash, presented)) found = scopes
     return found
-  }
-
-  function fromCompatNetwork(request: FastifyRequest): boolean {
-    const address = request.raw.socket.remoteAddress
-    const version = address === undefined ? 0 : isIP(address)
-    return address !== undefined && version !== 0 && compat.check(address, version === 6 ? 'ipv6' : 'ipv4')
   }
 
   function tokenRefusal(header: string | undefined, scope: Scope): ApiError | undefined {
@@ -105,7 +87,7 @@ export function createAccessRules(options: {
         )
       if (access === 'open' || isUnixPeer(request.raw.socket)) return undefined
       if (access !== 'compat') return tokenRefusal(request.headers.authorization, access)
-      if (fromCompatNetwork(request)) return undefined
+      if (isCompat(request.raw.socket.remoteAddress)) return undefined
       const refused = tokenRefusal(request.headers.authorization, 'login')
       // mailcow's Lua takes every 401 for a wrong password; who may not ask must not be told that.
       return refused === undefined

@@ -8,11 +8,14 @@ import { createAccessRules, type AccessToken } from './access.ts'
 import { createBaseApp, type BaseOptions, type HttpApp } from './base-app.ts'
 import { addLoginRoute } from './login-route.ts'
 import { addMailcowRoute } from './mailcow-route.ts'
+import { inNetworks } from './networks.ts'
 import { addUserDbRoute } from './userdb-route.ts'
 
 export interface AuthRoutes {
   readonly login: Login
   readonly userdb: UserDb
+  /** Networks (CIDR) of SOGo on a mailcow; what `POST /` says of a client there skips protocol checks. */
+  readonly sogoNetworks: readonly string[]
 }
 
 export interface AuthAppOptions extends AuthRoutes {
@@ -24,9 +27,10 @@ export interface AuthAppOptions extends AuthRoutes {
 }
 
 /** Also used by openapi.ts, which describes these routes. */
-export function addAuthRoutes(app: HttpApp, { login, userdb }: AuthRoutes, base: BaseOptions): void {
+export function addAuthRoutes(app: HttpApp, routes: AuthRoutes, base: BaseOptions): void {
+  const { login, userdb, sogoNetworks } = routes
   addLoginRoute(app, login)
-  addMailcowRoute(app, login)
+  addMailcowRoute(app, login, inNetworks(sogoNetworks))
   addUserDbRoute(app, userdb, base)
 }
 

@@ -108,10 +108,18 @@ export function loginRequest(body: Static<typeof LoginBody>, arrival: Arrival): 
   }
 }
 
-/** The request that a body of the mailcow-compatible route stands for. Throws ApiError field_invalid (surrogates). */
-export function mailcowRequest(body: Static<typeof MailcowBody>, arrival: Arrival): LoginRequest {
+/**
+ * The request that a body of the mailcow-compatible route stands for; what comes from SOGo's address is of service
+ * `sogo`, whatever it names. Throws ApiError field_invalid (surrogates).
+ */
+export function mailcowRequest(
+  body: Static<typeof MailcowBody>,
+  arrival: Arrival,
+  isSogo: (clientIp: string) => boolean,
+): LoginRequest {
   const { username, password, service = '' } = body
   // As with mailcow itself, an address that is none costs nobody the login; it counts as not known.
   const remoteIp = isIP(body.real_rip) === 0 ? '' : body.real_rip
-  return loginRequest({ username, password, service, remote_ip: remoteIp }, arrival)
+  const request = loginRequest({ username, password, service, remote_ip: remoteIp }, arrival)
+  return isSogo(remoteIp) ? { ...request, service: 'sogo' } : request
 }

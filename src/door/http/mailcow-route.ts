@@ -24,7 +24,11 @@ const MAILCOW_STATUS = {
   temp_fail: 503,
 } as const satisfies Record<Verdict, number>
 
-export function addMailcowRoute(app: HttpApp, login: Login): void {
+/**
+ * `isSogo`: whether a client's address is SOGo's. It is the caller's word, as all of a body is: who may ask is
+ * trusted with it (compat.networks, a token).
+ */
+export function addMailcowRoute(app: HttpApp, login: Login, isSogo: (clientIp: string) => boolean): void {
   app.post(
     '/',
     {
@@ -47,7 +51,7 @@ export function addMailcowRoute(app: HttpApp, login: Login): void {
     },
     async (request, reply) => {
       const { receivedAtMs, isBodyEscaped: isEscaped } = request
-      const attempt = mailcowRequest(request.body, { door: 'mailcow', receivedAtMs, isEscaped })
+      const attempt = mailcowRequest(request.body, { door: 'mailcow', receivedAtMs, isEscaped }, isSogo)
       Reflect.set(request, 'body', undefined)
       const outcome = await login(attempt)
       const seconds = retryAfter(outcome)

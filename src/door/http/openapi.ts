@@ -66,7 +66,7 @@ export async function openApiDocument(version: string): Promise<object> {
       },
     },
   })
-  addAuthRoutes(app, { login: neverCalled, userdb: neverCalled }, base)
+  addAuthRoutes(app, { login: neverCalled, userdb: neverCalled, sogoNetworks: [] }, base)
   addAdminRoutes(
     app,
     {

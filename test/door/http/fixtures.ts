@@ -53,6 +53,7 @@ export interface FixtureOptions {
   readonly clock?: FakeClock
   readonly userdb?: UserDbAnswer | UserDb
   readonly compatNetworks?: readonly string[]
+  readonly sogoNetworks?: readonly string[]
   readonly readiness?: () => Promise<{ ready: boolean; degraded: string[] }>
 }
 
@@ -73,6 +74,7 @@ export function makeApps(options: FixtureOptions = {}) {
     userdb: typeof userdb === 'function' ? userdb : async () => userdb,
     tokens: tokens(),
     compatNetworks: options.compatNetworks ?? [],
+    sogoNetworks: options.sogoNetworks ?? [],
     clock,
     logger,
   })

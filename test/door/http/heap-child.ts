@@ -26,6 +26,7 @@ const app = createAuthApp({
   userdb: async () => ({ kind: 'absent' }),
   tokens: tokens(),
   compatNetworks: [],
+  sogoNetworks: [],
   clock: systemClock,
   logger: silentLogger,
 })

@@ -275,6 +275,35 @@ t.test('a service is optional for mailcow, an overlong password is passed on', a
   t.equal(seen.at(-1)?.password.length, 15_000)
 })
 
+t.test('from SOGo’s address the service is SOGo’s, on mailcow’s route alone', async (t) => {
+  const { post, admin, seen } = setUp(t, { sogoNetworks: ['172.22.1.248/32', '2001:db8:5060::/64'] })
+  const ips: [realRip: string, service: string][] = [
+    ['172.22.1.248', 'sogo'],
+    ['::ffff:172.22.1.248', 'sogo'],
+    ['2001:db8:5060::1', 'sogo'],
+    ['172.22.1.249', 'smtp'],
+    ['', 'smtp'],
+    ['172.22.1.248/32', 'smtp'],
+  ]
+  for (const [realRip, service] of ips) {
+    await post('/', { ...MAILCOW_BODY, real_rip: realRip })
+    t.equal(seen.at(-1)?.service, service, realRip)
+  }
+  await post('/', { ...MAILCOW_BODY, service: 'NONE' })
+  t.equal(seen.at(-1)?.service, 'none')
+  await post('/v1/login', { ...BODY, remote_ip: '172.22.1.248' })
+  t.match(seen.at(-1), { service: 'imap', door: 'http' })
+  await post('/v1/login', { ...BODY, service: 'sogo', remote_ip: '172.22.1.248' })
+  t.match(seen.at(-1), { service: 'other', door: 'http' })
+  await admin.inject({
+    method: 'POST',
+    url: '/v1/login-attempts',
+    payload: { ...BODY, service: 'SOGO', remote_ip: '172.22.1.248' },
+    headers: { 'content-type': 'application/json', ...bearer('admin') },
+  })
+  t.match(seen.at(-1), { service: 'other', door: 'cli' })
+})
+
 t.test('what a mail client may have made up is passed on: it is a wrong login, not a fault', async (t) => {
   const { post, seen } = setUp(t)
   await post('/v1/login', { ...BODY, username: 'é'.repeat(5000) })
