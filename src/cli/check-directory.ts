@@ -7,7 +7,7 @@ import type { Directory } from '../directory/directory.ts'
 import { openDirectory, realmFilePath } from '../directory/open.ts'
 import type { DirectoryProfile } from '../directory/user.ts'
 import { silentLogger } from '../telemetry/logger.ts'
-import { failed, failedBy, ok, warning, type Step } from './check-step.ts'
+import { failed, failedBy, ok, warning, type Step } from '../check/step.ts'
 
 const NAME = 'directory'
 

@@ -7,7 +7,7 @@ import type { DirectoryConfig } from '../config/schema.ts'
 import { withStore, type Store } from '../store/database.ts'
 import type { HostedDomain } from '../store/domains.ts'
 import { silentLogger } from '../telemetry/logger.ts'
-import { failed, failedBy, ok, warning, type Step } from './check-step.ts'
+import { failed, failedBy, ok, warning, type Step } from '../check/step.ts'
 
 const NAME = 'store'
 

@@ -1,27 +1,39 @@
 /** `mailpassd check`: everything that can be known of an installation without serving, each with the way out. */
-import { systemClock } from '../clock.ts'
-import { examineConfig, type LoadedConfig } from '../config/load.ts'
-import type { Problem } from '../config/problem.ts'
-import { EXIT, type ExitCode } from '../errors.ts'
+import { checkDovecot } from '../check/dovecot.ts'
+import { checkCaFile, checkDataDir, checkSogoPassword } from '../check/files.ts'
+import { exitCodeOf, failed, ok, warning, type Step } from '../check/step.ts'
+import { systemClock, type Clock } from '../clock.ts'
+import { examineConfig, type ExaminedConfig, type LoadedConfig } from '../config/load.ts'
+import { formatProblem, type Problem } from '../config/problem.ts'
+import type { Config } from '../config/schema.ts'
+import { EXIT, MailpassdError } from '../errors.ts'
+import { parseAddress } from '../login/address.ts'
 import { parseArguments } from './args.ts'
 import { checkDirectory } from './check-directory.ts'
-import { checkDovecot } from './check-dovecot.ts'
-import { checkCaFile, checkDataDir, checkSogoPassword } from './check-files.ts'
-import { failed, ok, warning, type Step } from './check-step.ts'
+import { testConnections } from './check-live.ts'
+import { formatStep, formatTable } from './check-text.ts'
 import { checkStore } from './check-store.ts'
 import type { Command, Io } from './command.ts'
 
-const HELP = `Usage: mailpassd check [--config FILE] [--data-dir DIR] [--json]
+const HELP = `Usage: mailpassd check [--live] [--address ADDRESS] [--config FILE] [--data-dir DIR] [--json]
 
 Reads the configuration and tells all that is wrong with it; then tries the
 directory and the database as the daemon would, looks at the files that are
 named, and at a Dovecot on this machine. Changes nothing.
 
+With --live the directory and the database are tried step by step: name, TCP,
+TLS, token, clock, roles, look-ups, the realm's rules, our rights in the
+database, tables, domains, templates, each with the time it took
+(docs/connection-test.md). Takes at most a minute.
+
 Options:
+  --live          the connection test
+  --address ADDR  with --live: what the directory has for this user; never the hash
   --config FILE   configuration (docs/configuration.md); default: the embedded one
   --data-dir DIR  as for serve
   --json          {"ok": …, "source": …, "data_dir": …, "steps": [{"name": …,
-                  "result": "ok" | "warning" | "failed", "detail": …, "hint": …}]}
+                  "result": "ok" | "warning" | "failed" | "skipped", "detail": …,
+                  "hint": …}]}; with --live also "result", "exit_code", "ms"
 
 Exit codes: 0 nothing failed (warnings may stand), 66 the file cannot be read,
 69 directory or database not reachable, 78 something must be changed.
@@ -36,15 +48,22 @@ async function checkConnection(loaded: LoadedConfig): Promise<Step[]> {
   return [...authorities, ...(await checkDirectory(loaded))]
 }
 
-async function lookAt(path: string | undefined, dataDir: string | undefined, io: Io) {
-  const examined = await examineConfig({ path, dataDir, env: io.env, makeDataDir: false })
+function problemsOf(examined: ExaminedConfig): Step[] {
+  return examined.problems.map((problem) => failed(nameOf(problem), problem.text))
+}
+
+function loadedOf(config: Config, { source, dataDir, warnings }: ExaminedConfig): LoadedConfig {
+  return { config, source, dataDir, warnings: warnings.map(formatProblem) }
+}
+
+async function lookAt(examined: ExaminedConfig, io: Io): Promise<Step[]> {
   const { config, source } = examined
-  const steps: Step[] = examined.problems.map((problem) => failed(nameOf(problem), problem.text))
+  const steps = problemsOf(examined)
   if (config !== undefined) steps.push(ok('configuration', source))
   for (const found of examined.warnings) steps.push(warning(nameOf(found), found.text))
-  if (config === undefined) return { steps, source, dataDir: examined.dataDir }
+  if (config === undefined) return steps
 
-  const loaded = { config, source, dataDir: examined.dataDir, warnings: [] }
+  const loaded = loadedOf(config, examined)
   const parts = await Promise.all([
     checkDataDir(loaded.dataDir),
     checkSogoPassword(config),
@@ -52,33 +71,55 @@ async function lookAt(path: string | undefined, dataDir: string | undefined, io:
     checkStore(loaded),
     checkDovecot(io.env),
   ])
-  return { steps: [...steps, ...parts.flat()], source, dataDir: examined.dataDir }
+  return [...steps, ...parts.flat()]
 }
 
-function format({ name, result, detail, hint }: Step): string {
-  const line = `${result.padEnd(7)}  ${name}: ${detail}\n`
-  return hint === undefined ? line : `${line}${' '.repeat(9)}${hint}\n`
+/** `address`: as typed, or undefined. Throws MailpassdError usage, input_invalid. */
+function addressOf(address: string | undefined, isLive: boolean): string | undefined {
+  if (address === undefined) return undefined
+  if (!isLive)
+    throw new MailpassdError('usage', 'check: --address is for --live; see: mailpassd check --help')
+  const parsed = parseAddress(address)
+  if (parsed === undefined) throw new MailpassdError('input_invalid', '--address is no mailbox address')
+  return parsed.full
 }
 
-function exitCodeOf(steps: readonly Step[]): ExitCode {
-  const exits = steps.flatMap(({ exit }) => (exit === undefined ? [] : [exit]))
-  return exits.includes(EXIT.config) ? EXIT.config : (exits[0] ?? EXIT.ok)
+/** The command with the clock that it judges certificates and Keycloak's time by. */
+export function checkBy(clock: Clock): Command {
+  return {
+    name: 'check',
+    summary: 'Check the configuration, the directory and the database.',
+    help: HELP,
+    async run(args, io) {
+      const given = parseArguments('check', args, {
+        text: ['config', 'data-dir', 'address'],
+        flags: ['live', 'json'],
+      })
+      const isLive = given.flag('live')
+      const address = addressOf(given.text('address'), isLive)
+      const examined = await examineConfig({
+        path: given.text('config'),
+        dataDir: given.text('data-dir'),
+        env: io.env,
+        makeDataDir: false,
+      })
+      const { source, dataDir, config } = examined
+      const live =
+        isLive && config !== undefined
+          ? await testConnections(loadedOf(config, examined), { address, clock, env: io.env })
+          : undefined
+      const steps = live?.steps ?? (await lookAt(examined, io))
+      const exit = live?.exitCode ?? exitCodeOf(steps)
+      if (given.flag('json')) {
+        const shown = steps.map(({ name, result, detail, hint, ms }) => ({ name, result, detail, hint, ms }))
+        const whole = live === undefined ? {} : { result: live.result, exit_code: exit, ms: live.ms }
+        const answer = { ok: exit === EXIT.ok, ...whole, source, data_dir: dataDir, steps: shown }
+        io.out(`${JSON.stringify(answer, null, 2)}\n`)
+      } else if (live === undefined) for (const step of steps) io.out(formatStep(step))
+      else io.out(formatTable(live))
+      return exit
+    },
+  }
 }
 
-export const check: Command = {
-  name: 'check',
-  summary: 'Check the configuration, the directory and the database.',
-  help: HELP,
-  async run(args, io) {
-    const given = parseArguments('check', args, { text: ['config', 'data-dir'], flags: ['json'] })
-    const seen = await lookAt(given.text('config'), given.text('data-dir'), io)
-    const exit = exitCodeOf(seen.steps)
-    if (given.flag('json')) {
-      const steps = seen.steps.map(({ name, result, detail, hint }) => ({ name, result, detail, hint }))
-      io.out(
-        `${JSON.stringify({ ok: exit === EXIT.ok, source: seen.source, data_dir: seen.dataDir, steps }, null, 2)}\n`,
-      )
-    } else for (const step of seen.steps) io.out(format(step))
-    return exit
-  },
-}
+export const check = checkBy(systemClock)

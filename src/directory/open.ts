@@ -11,23 +11,9 @@ export function realmFilePath(config: DirectoryConfig, dataDir: string): string 
   return isAbsolute(config.file) ? config.file : join(dataDir, config.file)
 }
 
-/** Opens nothing on the network yet; loads only the adapter that is used. Throws MailpassdError config_invalid, config_unreadable. */
-export async function openDirectory(
-  config: DirectoryConfig,
-  dataDir: string,
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
-): Promise<Directory> {
-  const { kind, server_url, realm, client_id, client_secret } = config
-  if (kind === 'realm-file') {
-    const { createRealmFileDirectory } = await import('./realm-file/directory.ts')
-    return createRealmFileDirectory({
-      path: realmFilePath(config, dataDir),
-      passwordAttribute: config.password_attribute,
-      templateAttribute: config.template_attribute,
-      logger,
-      clock,
-    })
-  }
+/** The section with all that Keycloak needs in place. Throws MailpassdError config_invalid. */
+export function serverConfig(config: DirectoryConfig) {
+  const { server_url, realm, client_id, client_secret } = config
   if (
     server_url === undefined ||
     realm === undefined ||
@@ -39,9 +25,25 @@ export async function openDirectory(
       'directory: keycloak needs server_url, realm, client_id and a client secret',
     )
   }
+  return { ...config, server_url, realm, client_id, client_secret }
+}
+
+/** Opens nothing on the network yet; loads only the adapter that is used. Throws MailpassdError config_invalid, config_unreadable. */
+export async function openDirectory(
+  config: DirectoryConfig,
+  dataDir: string,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): Promise<Directory> {
+  if (config.kind === 'realm-file') {
+    const { createRealmFileDirectory } = await import('./realm-file/directory.ts')
+    return createRealmFileDirectory({
+      path: realmFilePath(config, dataDir),
+      passwordAttribute: config.password_attribute,
+      templateAttribute: config.template_attribute,
+      logger,
+      clock,
+    })
+  }
   const { createKeycloakDirectory } = await import('./keycloak/directory.ts')
-  return createKeycloakDirectory(
-    { ...config, server_url, realm, client_id, client_secret },
-    { clock, logger },
-  )
+  return createKeycloakDirectory(serverConfig(config), { clock, logger })
 }

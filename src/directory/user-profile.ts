@@ -23,8 +23,12 @@ export type UserProfile = Static<typeof UserProfile>
 
 export const userProfile = Compile(UserProfile)
 
-interface Permissions {
+/** Who may do what with one attribute; administrators are we, too. */
+export interface AttributePermissions {
+  readonly declared: boolean
   readonly visible: boolean
+  readonly adminEdited: boolean
+  readonly selfVisible: boolean
   readonly selfEdited: boolean
 }
 
@@ -33,20 +37,28 @@ interface Permissions {
  * declared without permissions is hidden from everybody; an undeclared one follows unmanagedAttributePolicy, whose
  * absence hides it and drops what is written to it (both seen on 26.7.3).
  */
-function permissionsOf(profile: UserProfile, name: string): Permissions {
+export function permissionsOf(profile: UserProfile, name: string): AttributePermissions {
   const declared = profile.attributes.find((attribute) => attribute.name === name)
   if (declared !== undefined) {
     const edit = declared.permissions?.edit ?? []
     const view = declared.permissions?.view ?? []
     return {
+      declared: true,
       visible: edit.includes('admin') || view.includes('admin'),
+      adminEdited: edit.includes('admin'),
+      selfVisible: edit.includes('user') || view.includes('user'),
       selfEdited: edit.includes('user'),
     }
   }
   const policy = profile.unmanagedAttributePolicy
+  const isOpen = policy === 'ENABLED'
+  const adminEdited = isOpen || policy === 'ADMIN_EDIT'
   return {
-    visible: policy === 'ENABLED' || policy === 'ADMIN_EDIT' || policy === 'ADMIN_VIEW',
-    selfEdited: policy === 'ENABLED',
+    declared: false,
+    visible: adminEdited || policy === 'ADMIN_VIEW',
+    adminEdited,
+    selfVisible: isOpen,
+    selfEdited: isOpen,
   }
 }
 

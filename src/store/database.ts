@@ -4,6 +4,7 @@
  */
 import { isAbsolute, join } from 'node:path'
 import type { AccountSource } from '../account/stored.ts'
+import type { StoreProbe } from '../check/store-probe.ts'
 import type { Clock } from '../clock.ts'
 import type { StoreConfig } from '../config/schema.ts'
 import { MailpassdError } from '../errors.ts'
@@ -18,6 +19,7 @@ import { DomainTotals } from './domain-totals.ts'
 import { Domains } from './domains.ts'
 import { LoginLogs } from './login-log.ts'
 import { Mailboxes } from './mailboxes.ts'
+import { createStoreProbe } from './probe.ts'
 import { createMigrator, missingColumns, missingError, type Migrator } from './migrations/migrate.ts'
 
 export interface Store {
@@ -26,6 +28,8 @@ export interface Store {
   readonly loginLog: LoginLogWriter
   readonly changes: Changes
   readonly domains: Domains
+  /** For the connection test: looks whether the tables are in order or not. */
+  readonly probe: StoreProbe
   /** `MariaDB 127.0.0.1:3306/mailcow` or `SQLite /path`, for messages. */
   readonly where: string
   /** Whether the database answers now: one trivial statement. Throws MailpassdError store_*. */
@@ -93,6 +97,7 @@ export async function openStore(options: StoreOptions, { clock, logger }: StoreC
     loginLog: new LoginLogs(border),
     changes: new Changes(border, clock),
     domains: new Domains(border, options.schema, clock),
+    probe: createStoreProbe(border, migrator, options.schema),
     where: dialect.where,
     ready: () => border.ready(),
     ping: () =>

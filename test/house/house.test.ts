@@ -37,6 +37,8 @@ const WORDS = new Set([
 /** Folder -> folders whose values it may use beside its own. Lower ones never know higher ones. */
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   account: [],
+  // Judges what its ports say; adapters and store implement them.
+  check: ['config', 'login-log', 'mailcow', 'password'],
   config: [],
   credential: ['account'],
   directory: [],

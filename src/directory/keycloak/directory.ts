@@ -21,8 +21,9 @@ import type { DirectoryProfile, DirectoryUser } from '../user.ts'
 import { directoryProfile, userProfile } from '../user-profile.ts'
 import { startDeadline, within } from './deadline.ts'
 import { endpointsOf } from './endpoints.ts'
-import { openHttp, type HttpAnswer } from './http.ts'
+import { openHttp } from './http.ts'
 import { cacheProfile } from './profile-cache.ts'
+import { refusal } from './refusal.ts'
 import { createTokens } from './token.ts'
 
 /** The checked [directory] section, with the secret read from where it stands. */
@@ -155,18 +156,4 @@ export function createKeycloakDirectory(
     profile: cacheProfile(readProfile, clock, logger),
     close: () => http.close(),
   }
-}
-
-/** 400 and 404 other than a missing realm come from something that is no Keycloak, or from a proxy before it. */
-function refusal(asked: string, { status, json }: HttpAnswer): MailpassdError {
-  const realmMissing =
-    status === 404 &&
-    typeof json === 'object' &&
-    json !== null &&
-    'error' in json &&
-    typeof json.error === 'string' &&
-    /^Realm (?:not found|does not exist)/.test(json.error)
-  if (realmMissing) return new MailpassdError('directory_refused', `${asked}: no such realm (answer 404)`)
-  const code = status === 401 || status === 403 ? 'directory_refused' : 'directory_invalid'
-  return new MailpassdError(code, `${asked}: answer ${status}`)
 }

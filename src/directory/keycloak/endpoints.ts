@@ -7,6 +7,8 @@ export interface Endpoints {
   readonly token: string
   readonly realm: string
   readonly userProfile: string
+  /** Whether events are kept. */
+  readonly eventsConfig: string
   /** Users with exactly this e-mail. */
   byEmail(email: string): string
   /** The user with this id, as a list of one or none. */
@@ -39,6 +41,7 @@ export function endpointsOf(serverUrl: string, realm: string): Endpoints {
     token: `${base}/realms/${name}/protocol/openid-connect/token`,
     realm: admin,
     userProfile: `${admin}/users/profile`,
+    eventsConfig: `${admin}/events/config`,
     // Literal `true`: Java's Boolean reads `exact=1` as false, and the search becomes one for substrings.
     // Not search=email:… - it answers 400 where two users have the address (26.7.3).
     byEmail: (email) =>

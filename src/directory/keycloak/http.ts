@@ -26,6 +26,8 @@ export interface HttpAnswer {
   readonly status: number
   /** Parsed; undefined where the body is no JSON and the status is not 2xx. */
   readonly json: unknown
+  /** The head line Date, which Keycloak itself does not send and a proxy before it does. */
+  readonly date: string | undefined
 }
 
 export interface Http {
@@ -76,7 +78,8 @@ export function openHttp(
         }
         throw fault('directory_invalid', `answer ${statusCode} broke off (${code})`)
       })
-      return judge(statusCode, String(headers['content-type'] ?? ''), text, fault)
+      const answer = judge(statusCode, String(headers['content-type'] ?? ''), text, fault)
+      return { ...answer, date: typeof headers['date'] === 'string' ? headers['date'] : undefined }
     } finally {
       waiting--
     }
@@ -110,7 +113,7 @@ async function send(pool: Pool, asked: HttpRequest, fault: Fault) {
   }
 }
 
-function judge(status: number, contentType: string, text: string, fault: Fault): HttpAnswer {
+function judge(status: number, contentType: string, text: string, fault: Fault): Omit<HttpAnswer, 'date'> {
   if (status >= 500 || status === 429) throw fault('directory_unavailable', `answer ${status}`)
   if (status >= 300 && status < 400) throw fault('directory_invalid', `answer ${status}, a redirect`)
   const good = status >= 200 && status < 300
@@ -137,8 +140,8 @@ function codeOf(error: unknown): string {
   return 'unknown error'
 }
 
-/** Throws config_unreadable, config_invalid. */
-function tlsOptions(tls: Tls): { ca?: string; rejectUnauthorized: boolean } {
+/** What a connection to the directory is made with. Throws config_unreadable, config_invalid. */
+export function tlsOptions(tls: Tls): { ca?: string; rejectUnauthorized: boolean } {
   const rejectUnauthorized = !tls.insecure
   if (tls.ca_file === undefined) return { rejectUnauthorized }
   let ca: string

@@ -12,7 +12,7 @@ import type { Clock } from '../../clock.ts'
 import { MailpassdError } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { singleFlight } from '../single-flight.ts'
-import type { Http, HttpAnswer } from './http.ts'
+import type { Http, HttpAnswer, HttpRequest } from './http.ts'
 
 export interface Tokens {
   /** A token that Keycloak takes at least a moment longer. Throws what fetching one threw. */
@@ -34,7 +34,8 @@ const END_BEFORE_MS = 2000
 /** After a renewal beside a good token failed. */
 const RENEWAL_PAUSE_MS = 1000
 
-const TokenAnswer = Compile(
+/** What a token request answers with. */
+export const TokenAnswer = Compile(
   Type.Object({
     // RFC 6750 §2.1 b64token: nothing that could end a header line.
     access_token: Type.String({ minLength: 1, maxLength: 65536, pattern: '^[A-Za-z0-9._~+/=-]+$' }),
@@ -53,6 +54,27 @@ export interface TokensOptions {
   readonly deadline: (what: string) => { readonly signal: AbortSignal; readonly done: () => void }
 }
 
+/** The request for a token of our service account (RFC 6749 §4.4). */
+export function tokenRequest(
+  { path, clientId, clientSecret }: Pick<TokensOptions, 'path' | 'clientId' | 'clientSecret'>,
+  signal: AbortSignal,
+): HttpRequest {
+  return {
+    what: 'token request',
+    method: 'POST',
+    path,
+    headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+    // client_secret_post: in the Basic header, RFC 6749 §2.3.1 would have both parts form-encoded first, on
+    // which servers differ.
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: clientId,
+      client_secret: clientSecret,
+    }).toString(),
+    signal,
+  }
+}
+
 export function createTokens(options: TokensOptions): Tokens {
   const { http, clock, logger } = options
   let current: Token | undefined
@@ -62,20 +84,7 @@ export function createTokens(options: TokensOptions): Tokens {
     const { signal, done } = options.deadline('token request')
     try {
       const askedAtMs = clock.monotonicMs()
-      const answer = await http.request({
-        what: 'token request',
-        method: 'POST',
-        path: options.path,
-        headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
-        // client_secret_post: in the Basic header, RFC 6749 §2.3.1 would have both parts form-encoded first, on
-        // which servers differ.
-        body: new URLSearchParams({
-          grant_type: 'client_credentials',
-          client_id: options.clientId,
-          client_secret: options.clientSecret,
-        }).toString(),
-        signal,
-      })
+      const answer = await http.request(tokenRequest(options, signal))
       current = parseToken(http.origin, answer, askedAtMs)
       return current.text
     } finally {

@@ -1,9 +1,9 @@
-/** Steps of `mailpassd check` over files: the data directory, the authorities' certificates, SOGo's password. */
+/** Steps over files: the data directory, the authorities' certificates, SOGo's password. */
 import { X509Certificate } from 'node:crypto'
 import { access, constants, readFile, stat } from 'node:fs/promises'
 import type { Config } from '../config/schema.ts'
 import { readSogoPassword } from '../mailcow/sogo-password.ts'
-import { failed, ok, warning, type Step } from './check-step.ts'
+import { failed, ok, warning, type Step } from './step.ts'
 
 const MAX_CA_BYTES = 4 * 1024 * 1024
 

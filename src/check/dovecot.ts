@@ -1,14 +1,16 @@
-/** Steps of `mailpassd check` over a Dovecot on this machine: settings that would undo what mailpassd decides. */
+/** Steps over a Dovecot on this machine: settings that would undo what mailpassd decides. */
 import { execFile } from 'node:child_process'
-import type { Io } from './command.ts'
-import { ok, warning, type Step } from './check-step.ts'
+import { ok, warning, type Step } from './step.ts'
+
+/** As a process has it. */
+export type Environment = Readonly<Record<string, string | undefined>>
 
 const NAME = 'Dovecot'
 const WITHIN_MS = 5000
 const MAX_OUTPUT_BYTES = 1024 * 1024
 
 /** What doveconf prints; undefined where it is absent or fails. */
-async function doveconf(args: readonly string[], env: Io['env']): Promise<string | undefined> {
+async function doveconf(args: readonly string[], env: Environment): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const options = { timeout: WITHIN_MS, maxBuffer: MAX_OUTPUT_BYTES, env: { PATH: env['PATH'] ?? '' } }
   execFile('doveconf', args, options, (error, stdout) => resolve(error === null ? stdout : undefined))
@@ -34,7 +36,7 @@ function smtpListeners(settings: string): string[] {
 }
 
 /** Nothing where no Dovecot is installed. */
-export async function checkDovecot(env: Io['env']): Promise<Step[]> {
+export async function checkDovecot(env: Environment): Promise<Step[]> {
   const cacheSize = (await doveconf(['-h', 'auth_cache_size'], env))?.trim()
   if (cacheSize === undefined) return []
   const steps: Step[] = []

@@ -1,0 +1,70 @@
+/** The steps over the database in their order: reachable, our rights, its tables, what is in them. */
+import type { Clock } from '../clock.ts'
+import type { StoreConfig } from '../config/schema.ts'
+import type { DirectorySettings } from '../config/settings.ts'
+import type { PlannedStep } from './run-steps.ts'
+import { found } from './step.ts'
+import { judgeDatabase, judgeDomains, judgeRights, judgeTables, judgeTemplates } from './store.ts'
+import type { DomainFigures, StoreProbe } from './store-probe.ts'
+import { median } from './text.ts'
+
+const STATEMENTS = 5
+
+export interface StorePlan {
+  readonly probe: StoreProbe
+  readonly schema: StoreConfig['schema']
+  readonly settings: DirectorySettings
+  readonly clock: Clock
+}
+
+/** A new look at what is in the tables goes to the end, with `needs: ['tables']`. */
+export function storeSteps({ probe, schema, settings, clock }: StorePlan): PlannedStep[] {
+  let isReadable = true
+  let domains: readonly DomainFigures[] = []
+  return [
+    {
+      name: 'database',
+      async run() {
+        const version = await probe.version()
+        const tookMs: number[] = []
+        while (tookMs.length < STATEMENTS) {
+          const startedAtMs = clock.monotonicMs()
+          await probe.version()
+          tookMs.push(clock.monotonicMs() - startedAtMs)
+        }
+        return judgeDatabase(probe.where, version, median(tookMs))
+      },
+    },
+    {
+      name: 'rights',
+      needs: ['database'],
+      async run() {
+        const missing = await probe.missingRights()
+        isReadable = !missing.some(({ right }) => right === 'SELECT')
+        return judgeRights(missing)
+      },
+    },
+    {
+      name: 'tables',
+      needs: ['database'],
+      async run() {
+        if (!isReadable)
+          return found.skipped('not tried: tables that may not be read look as if they were missing')
+        return judgeTables(probe, schema)
+      },
+    },
+    {
+      name: 'domains',
+      needs: ['tables'],
+      async run() {
+        domains = await probe.domains()
+        return judgeDomains(domains, await probe.aliasDomains(), settings)
+      },
+    },
+    {
+      name: 'templates',
+      needs: ['domains'],
+      run: async () => judgeTemplates(await probe.templates(), domains, settings),
+    },
+  ]
+}
