@@ -10,7 +10,7 @@ import type { ExitCode } from '../errors.ts'
 import type { DirectoryProbe } from './directory-probe.ts'
 import { directorySteps } from './directory-steps.ts'
 import { checkDovecot, type Environment } from './dovecot.ts'
-import { checkCaFile, checkDataDir } from './files.ts'
+import { checkCaFile, checkDataDir, checkSogoPassword } from './files.ts'
 import { runSteps, type PlannedStep } from './run-steps.ts'
 import { exitCodeOf, found, type Finding, type Step } from './step.ts'
 import { storeSteps } from './store-steps.ts'
@@ -71,7 +71,7 @@ function resultOf(steps: readonly Step[]): Report['result'] {
   return steps.some(({ result }) => result === 'warning') ? 'warning' : 'ok'
 }
 
-function ownSteps({ source, dataDir, warnings }: LoadedConfig): PlannedStep[] {
+function ownSteps({ config, source, dataDir, warnings }: LoadedConfig): PlannedStep[] {
   return [
     {
       name: 'configuration',
@@ -81,6 +81,8 @@ function ownSteps({ source, dataDir, warnings }: LoadedConfig): PlannedStep[] {
       ],
     },
     { name: 'data directory', run: async () => checkDataDir(dataDir) },
+    // No step where none is configured.
+    { name: 'compat.sogo_password_file', run: async () => checkSogoPassword(config) },
   ]
 }
 
