@@ -83,6 +83,11 @@ export const ERROR_KINDS = {
     meaning: 'The database lacks tables or columns; they are listed.',
   },
   store_failed: { temporary: true, exitCode: EXIT.software, meaning: 'The database refused a statement.' },
+  consumer_failed: {
+    temporary: true,
+    exitCode: EXIT.unavailable,
+    meaning: 'Another program (such as Dovecot) did not do what it was asked; it is tried again.',
+  },
   listen_failed: { temporary: false, exitCode: EXIT.cantCreate, meaning: 'A listener could not be bound.' },
   internal: { temporary: true, exitCode: EXIT.software, meaning: 'A fault of mailpassd itself.' },
 } as const satisfies Record<string, ErrorKind>

@@ -20,6 +20,7 @@ import { Domains } from './domains.ts'
 import { LoginLogs } from './login-log.ts'
 import { Mailboxes } from './mailboxes.ts'
 import { createStoreProbe } from './probe.ts'
+import { Outbox } from './outbox.ts'
 import { createMigrator, missingColumns, missingError, type Migrator } from './migrations/migrate.ts'
 
 export interface Store {
@@ -30,6 +31,7 @@ export interface Store {
   readonly domains: Domains
   /** For the connection test: looks whether the tables are in order or not. */
   readonly probe: StoreProbe
+  readonly outbox: Outbox
   /** `MariaDB 127.0.0.1:3306/mailcow` or `SQLite /path`, for messages. */
   readonly where: string
   /** Whether the database answers now: one trivial statement. Throws MailpassdError store_*. */
@@ -98,6 +100,7 @@ export async function openStore(options: StoreOptions, { clock, logger }: StoreC
     changes: new Changes(border, clock),
     domains: new Domains(border, options.schema, clock),
     probe: createStoreProbe(border, migrator, options.schema),
+    outbox: new Outbox(border, clock),
     where: dialect.where,
     ready: () => border.ready(),
     ping: () =>

@@ -47,6 +47,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   'login-log': ['policy'],
   mailbox: ['account'],
   mailcow: ['config', 'password'],
+  outbox: [],
   password: [],
   policy: [],
   sasl: [],
@@ -87,7 +88,7 @@ t.test('adapters and doors are known, even by type, only to whoever wires them',
 })
 
 t.test('pure rooms touch neither network nor files nor frameworks', async (t) => {
-  const pure = new Set(['account', 'credential', 'login', 'mailbox', 'policy', 'sasl'])
+  const pure = new Set(['account', 'credential', 'login', 'mailbox', 'outbox', 'policy', 'sasl'])
   const harmless = new Set(['lru-cache', 'node:buffer', 'node:crypto', 'node:url'])
   const wrong = values.filter(
     ({ from, to, isPackage }) => isPackage && pure.has(folderOf(from)) && !harmless.has(to),

@@ -131,9 +131,12 @@ class TimedConnection implements DatabaseConnection {
     const result = await this.#send(query)
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a row's type is the statement's, as in Kysely's own drivers
     if (Array.isArray(result)) return { rows: result as R[] }
+    const insertId = numberIn(result, 'insertId')
     return {
       rows: [],
-      numAffectedRows: BigInt(affectedRows(result)),
+      numAffectedRows: BigInt(numberIn(result, 'affectedRows')),
+      // 0 where the statement gave out no number.
+      ...(insertId === 0 ? {} : { insertId: BigInt(insertId) }),
     }
   }
 
@@ -173,7 +176,8 @@ function toSqlValue(value: unknown): string | number | null {
   throw new Error(`a ${typeof value} is not a value for a statement`)
 }
 
-function affectedRows(result: unknown): number {
-  if (typeof result !== 'object' || result === null || !('affectedRows' in result)) return 0
-  return typeof result.affectedRows === 'number' ? result.affectedRows : 0
+function numberIn(result: unknown, key: 'affectedRows' | 'insertId'): number {
+  if (typeof result !== 'object' || result === null) return 0
+  const value = new Map<string, unknown>(Object.entries(result)).get(key)
+  return typeof value === 'number' ? value : 0
 }

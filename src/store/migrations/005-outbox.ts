@@ -8,7 +8,7 @@ export const outbox: Migration = {
     // Whoever works on a row sets lease_until_ms; after that time another may take it.
     `create table if not exists \`mailpassd_outbox\` (
   \`id\` ${bigAutoId},
-  \`consumer\` varchar(16) not null,
+  \`consumer\` varchar(64) not null,
   \`action\` varchar(32) not null,
   \`address\` varchar(255) not null,
   \`body\` text not null,
