@@ -28,6 +28,7 @@ import { createPasswordPool } from './password/pool.ts'
 import { openPolicy } from './policy/policy.ts'
 import { Secret } from './secret.ts'
 import { openStore } from './store/database.ts'
+import type { Beside } from './store/mailbox-rows.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { sparing } from './telemetry/sparing.ts'
@@ -45,7 +46,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   const clock = systemClock
   const outageLogger = sparing(logger, clock)
   const metrics = createMetrics({ version })
-  const store = await openStore({ ...config.store, dataDir }, { clock, logger })
+  const store = await openStore({ ...config.store, dataDir }, { clock, logger, beside: besideOf(config) })
   const directory = watchDirectory(await openDirectory(config.directory, dataDir, { clock, logger }), {
     clock,
     waitMs: DIRECTORY_WAIT_MS,
@@ -226,6 +227,16 @@ export async function startDaemon(
       admin: adminDoor?.addresses ?? [],
     },
     close,
+  }
+}
+
+/** What is told of a new mailbox; SOGo and its cache are mailcow's. */
+function besideOf({ mailcow, redis, store }: Config): Beside {
+  const sogo = store.schema === 'mailcow' && mailcow.sogo
+  return {
+    sogo,
+    redis: redis.host !== undefined || redis.socket !== undefined,
+    memcached: sogo && mailcow.memcached !== undefined,
   }
 }
 

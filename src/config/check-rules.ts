@@ -2,6 +2,7 @@
 import { isLoopback } from './listen.ts'
 import type { Config, DirectoryConfig } from './schema.ts'
 import { checkListeners } from './check-listeners.ts'
+import { checkMailcow, checkRedis } from './check-mailcow.ts'
 import type { Findings } from './findings.ts'
 import { describeGot } from './problem.ts'
 
@@ -141,6 +142,8 @@ function checkUserDb(config: Config, findings: Findings): void {
 export function checkRules(config: Config, dataDir: string, findings: Findings): void {
   checkDirectory(config.directory, findings)
   checkStore(config, findings)
+  checkMailcow(config, findings)
+  checkRedis(config, findings)
   checkListeners(config, dataDir, findings)
   checkTokens(config, findings)
   checkUserDb(config, findings)

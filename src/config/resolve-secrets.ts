@@ -1,4 +1,4 @@
-/** Puts every secret of the configuration into its place: directory, store, tokens. */
+/** Puts every secret of the configuration into its place: directory, store, Redis, tokens. */
 import type { Config } from './schema.ts'
 import type { Findings } from './findings.ts'
 import { exposure, findSecret, type SecretPlaces, type SecretSource } from './secret-source.ts'
@@ -11,7 +11,8 @@ function optional<K extends string>(key: K, value: string | undefined): { [P in 
 }
 
 /**
- * The configuration with its secrets in `directory.client_secret`, `store.password` and `tokens[].secret`.
+ * The configuration with its secrets in `directory.client_secret`, `store.password`, `redis.password` and
+ * `tokens[].secret`.
  * What cannot be had is a finding; a secret written into a file that others may read is one, too.
  */
 export async function resolveSecrets(
@@ -32,7 +33,7 @@ export async function resolveSecrets(
     return found.secret
   }
 
-  const { directory, store } = config
+  const { directory, store, redis } = config
   const clientSecret = await find({
     key: 'directory.client_secret',
     value: directory.client_secret,
@@ -46,6 +47,13 @@ export async function resolveSecrets(
     file: store.password_file,
     env: store.password_env,
     credential: 'store_password',
+  })
+  const redisPassword = await find({
+    key: 'redis.password',
+    value: redis.password,
+    file: redis.password_file,
+    env: redis.password_env,
+    credential: 'redis_password',
   })
   const tokens: Config['tokens'] = []
   for (const [index, token] of config.tokens.entries()) {
@@ -62,6 +70,7 @@ export async function resolveSecrets(
     ...config,
     directory: { ...directory, ...optional('client_secret', clientSecret) },
     store: { ...store, ...optional('password', password) },
+    redis: { ...redis, ...optional('password', redisPassword) },
     tokens,
   }
 }

@@ -5,6 +5,7 @@
 import { Type, type Static } from 'typebox'
 import { Admin, Compat, Http, Sasl, Token } from './schema-doors.ts'
 import { Directory } from './schema-directory.ts'
+import { Mailcow, Redis } from './schema-mailcow.ts'
 import { Store } from './schema-store.ts'
 import { section } from './section.ts'
 
@@ -103,6 +104,8 @@ export const Config = Type.Object(
   {
     directory: Directory,
     store: Store,
+    mailcow: Mailcow,
+    redis: Redis,
     http: Http,
     sasl: Sasl,
     admin: Admin,
@@ -123,6 +126,8 @@ export const Config = Type.Object(
 export type Config = Static<typeof Config>
 export type DirectoryConfig = Config['directory']
 export type StoreConfig = Config['store']
+export type MailcowConfig = Config['mailcow']
+export type RedisConfig = Config['redis']
 export type HttpConfig = Config['http']
 export type SaslConfig = Config['sasl']
 export type SaslListenerConfig = SaslConfig['listeners'][number]

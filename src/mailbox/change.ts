@@ -3,6 +3,7 @@ import type { Why } from '../login/outcome.ts'
 import type { StoredAccount } from '../account/stored.ts'
 import type { UserAclColumn } from './template.ts'
 import type { Address } from '../login/address.ts'
+import type { RateLimit } from '../mailcow/rate-limit.ts'
 
 export type Change =
   | {
@@ -17,6 +18,10 @@ export type Change =
   | { readonly kind: 'make_quota'; readonly table: 'quota2' | 'quota2replica' }
   | { readonly kind: 'make_acl'; readonly columns: Readonly<Record<UserAclColumn, boolean>> }
   | { readonly kind: 'add_tag'; readonly tag: string }
+  /** Rspamd's rate limit; undefined takes away what an earlier mailbox of this name left. Outside of the database. */
+  | { readonly kind: 'set_rate_limit'; readonly limit: RateLimit | undefined }
+  /** The mailbox's row in SOGo's user view: mailcow's schema only. */
+  | { readonly kind: 'make_sogo_row'; readonly name: string }
   /** Stores the directory id with the mailbox, and the template it was made from ('' for an existing mailbox). */
   | {
       readonly kind: 'bind_identity'

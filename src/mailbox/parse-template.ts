@@ -3,34 +3,36 @@
  * or strings, keys missing in older ones. What cannot be read is told, never guessed.
  */
 import { FLAGGED_SERVICES, type FlaggedService } from '../login/service.ts'
+import { parseRateLimit, type RateLimit } from '../mailcow/rate-limit.ts'
 import { USER_ACL, type MailboxTemplate, type UserAclColumn } from './template.ts'
 
 export type ParsedTemplate =
   | { readonly kind: 'template'; readonly template: MailboxTemplate }
   | { readonly kind: 'unreadable'; readonly reason: string }
 
-/** mailcow's own bound: it stops at the 26th tag. */
+/** mailcow's own bound: it looks at no more than the first 26 of the list, whatever they are. */
 const MAX_TAGS = 26
 /** tags_mailbox.tag_name is VARCHAR(255). */
-const MAX_TAG_LENGTH = 255
+const MAX_TAG_CHARACTERS = 255
+const BYTES_PER_MIB = 1024 * 1024
 
-/** Mailbox attributes beside the protocol flags, with mailcow's value where a template lacks the key. */
-const ATTRIBUTE_DEFAULTS = {
-  force_pw_update: '0',
-  force_tfa: '0',
-  tls_enforce_in: '0',
-  tls_enforce_out: '0',
-  sogo_access: '1',
-  relayhost: '0',
-  quarantine_notification: 'hourly',
-  quarantine_category: 'reject',
-  mailbox_format: 'maildir:',
+/** Attributes that are on or off, with mailcow's value where a template lacks the key. */
+const FLAG_DEFAULTS = {
+  force_pw_update: false,
+  force_tfa: false,
+  tls_enforce_in: false,
+  tls_enforce_out: false,
+  sogo_access: true,
 } as const
 
-const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  quarantine_notification: ['never', 'hourly', 'daily', 'weekly'],
-  quarantine_category: ['add_header', 'reject', 'all'],
-}
+/** Attributes of other kinds: mailcow's value where a template lacks the key or has nonsense, and what it may be. */
+const TEXT_DEFAULTS = {
+  relayhost: ['0', /^\d{1,10}$/],
+  quarantine_notification: ['hourly', /^(?:never|hourly|daily|weekly)$/],
+  quarantine_category: ['reject', /^(?:add_header|reject|all)$/],
+  // Dovecot and Postfix make paths of it: a template never says it, so its values are not taken from one.
+  mailbox_format: ['maildir:', /^maildir:$/],
+} as const
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -52,10 +54,14 @@ function flag(row: Row, key: string, absent: boolean): boolean {
   return text === undefined ? absent : text !== '' && Number(text) !== 0
 }
 
-/** Whole bytes, 0 (unlimited) where absent; undefined for what is no quota. */
+/**
+ * Bytes, 0 (unlimited) where absent; undefined for what is no quota. mailcow counts in whole MiB and drops the rest of
+ * one; what is left of a quota below one MiB must not become 0, which is unlimited.
+ */
 function quotaOf(row: Row): number | undefined {
   const quota = Number(textOf(row['quota']) ?? 0)
-  return Number.isSafeInteger(quota) && quota >= 0 ? quota : undefined
+  if (!Number.isSafeInteger(quota) || quota < 0) return undefined
+  return quota === 0 ? 0 : Math.max(BYTES_PER_MIB, quota - (quota % BYTES_PER_MIB))
 }
 
 function activeOf(row: Row): 0 | 1 | 2 | undefined {
@@ -71,14 +77,17 @@ function activeOf(row: Row): 0 | 1 | 2 | undefined {
   }
 }
 
+/** The first of those that the database takes for one: its collation folds case and drops trailing blanks. */
 function tagsOf(row: Row): readonly string[] {
-  const tags: unknown = row['tags']
-  if (!Array.isArray(tags)) return []
-  const texts = tags
-    .filter((tag) => typeof tag === 'string')
-    .map((tag) => tag.trim())
-    .filter((tag) => tag !== '' && tag.length <= MAX_TAG_LENGTH)
-  return [...new Set(texts)].slice(0, MAX_TAGS)
+  const list: unknown = row['tags']
+  if (!Array.isArray(list)) return []
+  const tags = new Map<string, string>()
+  for (const element of list.slice(0, MAX_TAGS)) {
+    const tag = textOf(element)?.trim() ?? ''
+    const isUsable = tag !== '' && tag !== '0' && Array.from(tag).length <= MAX_TAG_CHARACTERS
+    if (isUsable && !tags.has(tag.toLowerCase())) tags.set(tag.toLowerCase(), tag)
+  }
+  return [...tags.values()]
 }
 
 function servicesOf(row: Row): Readonly<Record<FlaggedService, boolean>> {
@@ -113,18 +122,22 @@ function aclOf(row: Row): Readonly<Record<UserAclColumn, boolean>> {
 
 function attributesOf(row: Row): Readonly<Record<string, string>> {
   const attributes: Record<string, string> = {}
-  for (const [key, absent] of Object.entries(ATTRIBUTE_DEFAULTS)) {
-    const text = textOf(row[key])
-    const allowed = ALLOWED[key]
-    const isUsable = text !== undefined && text !== '' && (allowed === undefined || allowed.includes(text))
-    attributes[key] = isUsable ? text : absent
+  for (const [key, absent] of Object.entries(FLAG_DEFAULTS))
+    attributes[key] = flag(row, key, absent) ? '1' : '0'
+  for (const [key, [absent, allowed]] of Object.entries(TEXT_DEFAULTS)) {
+    const text = textOf(row[key]) ?? ''
+    attributes[key] = allowed.test(text) ? text : absent
   }
   return attributes
 }
 
+function rateLimitOf(row: Row): RateLimit | undefined | string {
+  return parseRateLimit(textOf(row['rl_value']) ?? '', textOf(row['rl_frame']) ?? 's')
+}
+
 /**
  * Reads `templates.attributes` of the template `name`. Quota is in bytes there.
- * `unreadable` with a reason for the log where the text is not a JSON object, or its quota or active is nonsense.
+ * `unreadable` with a reason for the log where the text is not a JSON object, or its quota, active or rate limit is nonsense.
  */
 export function parseTemplate(name: string, raw: string | null): ParsedTemplate {
   const unreadable = (reason: string): ParsedTemplate => ({ kind: 'unreadable', reason })
@@ -139,6 +152,8 @@ export function parseTemplate(name: string, raw: string | null): ParsedTemplate 
   if (quotaBytes === undefined) return unreadable('its quota is not a number of bytes')
   const active = activeOf(row)
   if (active === undefined) return unreadable('its active is none of 0, 1, 2')
+  const rateLimit = rateLimitOf(row)
+  if (typeof rateLimit === 'string') return unreadable(rateLimit)
   return {
     kind: 'template',
     template: {
@@ -146,6 +161,7 @@ export function parseTemplate(name: string, raw: string | null): ParsedTemplate 
       raw: raw ?? '',
       quotaBytes,
       active,
+      rateLimit,
       tags: tagsOf(row),
       services: servicesOf(row),
       acl: aclOf(row),

@@ -9,6 +9,8 @@ import type { DirectorySettings } from '../config/settings.ts'
 import type { DirectoryProfile, DirectoryUser } from '../directory/user.ts'
 import { isMakeable, type Address } from '../login/address.ts'
 import type { Why } from '../login/outcome.ts'
+import { attributeHash } from '../mailcow/attribute-hash.ts'
+import { formatRateLimit } from '../mailcow/rate-limit.ts'
 import type { Change, Plan } from './change.ts'
 import { chooseTemplate } from './choose-template.ts'
 import { checkLimits } from './limits.ts'
@@ -84,22 +86,51 @@ function checkName(address: Address, facts: MakingFacts): Why | undefined {
   return undefined
 }
 
-/** The core rows of a mailbox, in mailcow's order of writing. */
+/** The rows of a mailbox, in mailcow's order of writing. */
 function makeMailbox(user: DirectoryUser, template: MailboxTemplate, settings: DirectorySettings): Change[] {
-  // mailcow too: a password that it does not keep cannot be asked to be changed there.
-  const attributes: Record<string, string> = { ...template.attributes, force_pw_update: '0' }
-  for (const [service, isOpen] of Object.entries(template.services))
-    attributes[`${service}_access`] = isOpen ? '1' : '0'
+  const fields = fieldsOf(template)
+  const attributes = { ...fields, attribute_hash: attributeHash(template.raw) }
   const name = settings.namesFromDirectory ? fullName(user) : ''
+  const { active, quotaBytes, rateLimit } = template
   return [
-    { kind: 'make_mailbox', name, quotaBytes: template.quotaBytes, active: template.active, attributes },
+    { kind: 'make_mailbox', name, quotaBytes, active, attributes },
     ...template.tags.map((tag): Change => ({ kind: 'add_tag', tag })),
     { kind: 'make_quota', table: 'quota2' },
     { kind: 'make_quota', table: 'quota2replica' },
-    { kind: 'make_alias', active: template.active },
+    { kind: 'make_alias', active },
     { kind: 'make_acl', columns: template.acl },
-    { kind: 'bind_identity', directoryId: user.id, template: template.name, applied: attributes },
+    { kind: 'set_rate_limit', limit: rateLimit },
+    // SOGo's view has active mailboxes only.
+    ...(active === 1 ? [{ kind: 'make_sogo_row', name } as const] : []),
+    {
+      kind: 'bind_identity',
+      directoryId: user.id,
+      template: template.name,
+      applied: { ...fields, ...appliedBesideAttributes(template) },
+    },
   ]
+}
+
+/** What the template says in mailbox.attributes. */
+function fieldsOf(template: MailboxTemplate): Record<string, string> {
+  // mailcow too: a password that it does not keep cannot be asked to be changed there.
+  const fields: Record<string, string> = { ...template.attributes, force_pw_update: '0' }
+  for (const [service, isOpen] of Object.entries(template.services))
+    fields[`${service}_access`] = isOpen ? '1' : '0'
+  return fields
+}
+
+/** What it says elsewhere, by the names of its own keys. */
+function appliedBesideAttributes(template: MailboxTemplate): Record<string, string> {
+  const { rateLimit } = template
+  const acl = Object.entries(template.acl).map(([column, isOn]) => [`acl_${column}`, isOn ? '1' : '0'])
+  return {
+    quota: String(template.quotaBytes),
+    active: String(template.active),
+    rate_limit: rateLimit === undefined ? '' : formatRateLimit(rateLimit),
+    tags: JSON.stringify(template.tags),
+    ...Object.fromEntries(acl),
+  }
 }
 
 /** mailbox.name is VARCHAR(255); a longer one would be refused, and with it every first login of its owner. */

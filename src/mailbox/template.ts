@@ -1,5 +1,6 @@
 /** A mailbox template: the fields that mailcow keeps as JSON in `templates.attributes`, parsed. */
 import type { FlaggedService } from '../login/service.ts'
+import type { RateLimit } from '../mailcow/rate-limit.ts'
 
 /** Columns of user_acl with the value a new row has by default (facts: mailcow schema). */
 export const USER_ACL = {
@@ -44,8 +45,11 @@ export interface MailboxTemplate {
   readonly name: string
   /** The column's text as stored: attribute_hash is made of it. */
   readonly raw: string
+  /** Whole MiB; 0 is unlimited. */
   readonly quotaBytes: number
   readonly active: 0 | 1 | 2
+  /** Absent: none. */
+  readonly rateLimit: RateLimit | undefined
   readonly tags: readonly string[]
   readonly services: Readonly<Record<FlaggedService, boolean>>
   readonly acl: Readonly<Record<UserAclColumn, boolean>>

@@ -18,10 +18,12 @@ import type { Dialect } from './dialect/dialect.ts'
 import { DomainTotals } from './domain-totals.ts'
 import { Domains } from './domains.ts'
 import { LoginLogs } from './login-log.ts'
+import type { Beside } from './mailbox-rows.ts'
 import { Mailboxes } from './mailboxes.ts'
 import { createStoreProbe } from './probe.ts'
 import { Outbox } from './outbox.ts'
 import { createMigrator, missingColumns, missingError, type Migrator } from './migrations/migrate.ts'
+import { hasSogoView } from './sogo-row.ts'
 
 export interface Store {
   readonly accounts: AccountSource
@@ -54,7 +56,11 @@ export type StoreOptions = StoreConfig & { readonly dataDir: string }
 export interface StoreContext {
   readonly clock: Clock
   readonly logger: Logger
+  /** What is told of a new mailbox where it is there; nothing by default, for commands that make none. */
+  readonly beside?: Beside
 }
+
+const NOTHING_BESIDE: Beside = { sogo: false, redis: false, memcached: false }
 
 /** Each driver is loaded only where it is used: mysql2 alone is 80 modules at start. */
 async function connect(options: StoreOptions, clock: Clock): Promise<Dialect> {
@@ -72,10 +78,14 @@ async function connect(options: StoreOptions, clock: Clock): Promise<Dialect> {
  * Opens the store. With MariaDB nothing is connected yet: a daemon starts while it is down, and each call says
  * store_unavailable until it is up. Throws MailpassdError store_unavailable where a SQLite file cannot be opened.
  */
-export async function openStore(options: StoreOptions, { clock, logger }: StoreContext): Promise<Store> {
+export async function openStore(
+  options: StoreOptions,
+  { clock, logger, beside = NOTHING_BESIDE }: StoreContext,
+): Promise<Store> {
   const dialect = await connect(options, clock)
   const migrator = createMigrator(dialect, options.schema, clock)
   let hasTfa = false
+  let hasSogo = false
   const border: Border = new Border({
     dialect,
     clock,
@@ -88,6 +98,7 @@ export async function openStore(options: StoreOptions, { clock, logger }: StoreC
       const missing = missingColumns(columns, 'all')
       if (missing.length > 0) throw missingError(dialect.where, missing, options.schema)
       hasTfa = columns.get('tfa')?.has('active') === true && columns.get('tfa')?.has('username') === true
+      hasSogo = hasSogoView(columns)
     },
   })
   const totals = new DomainTotals(options.fresh_seconds * 1000, clock)
@@ -95,7 +106,13 @@ export async function openStore(options: StoreOptions, { clock, logger }: StoreC
 
   return {
     accounts,
-    mailboxes: new Mailboxes({ border, accounts, totals, clock }),
+    mailboxes: new Mailboxes({
+      border,
+      accounts,
+      totals,
+      clock,
+      beside: () => ({ ...beside, sogo: beside.sogo && hasSogo }),
+    }),
     loginLog: new LoginLogs(border),
     changes: new Changes(border, clock),
     domains: new Domains(border, options.schema, clock),

@@ -6,7 +6,10 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Address } from '../login/address.ts'
 import type { Change } from '../mailbox/change.ts'
 import { USER_ACL, type UserAclColumn } from '../mailbox/template.ts'
+import { formatRateLimit, type RateLimit } from '../mailcow/rate-limit.ts'
 import type { Dialect, Writer } from './dialect/dialect.ts'
+import { enqueue } from './outbox.ts'
+import { makeSogoRow } from './sogo-row.ts'
 import { NEEDED_COLUMNS, type UserAclTable } from './tables.ts'
 
 export interface RowContext {
@@ -14,6 +17,17 @@ export interface RowContext {
   readonly dialect: Dialect
   readonly address: Address
   readonly nowMs: number
+  readonly beside: Beside
+}
+
+/** What has to be told of a new mailbox beside its own rows. */
+export interface Beside {
+  /** SOGo's view is there and wanted. */
+  readonly sogo: boolean
+  /** Rate limits are kept in a Redis. */
+  readonly redis: boolean
+  /** SOGo's cache is to forget that it did not know the user. */
+  readonly memcached: boolean
 }
 
 type ChangeOf<K extends Change['kind']> = Extract<Change, { kind: K }>
@@ -31,6 +45,10 @@ export async function writeChange(context: RowContext, change: Change): Promise<
       return makeAcl(context, change.columns)
     case 'add_tag':
       return addTag(context, change.tag)
+    case 'set_rate_limit':
+      return context.beside.redis ? queueRateLimit(context, change.limit) : undefined
+    case 'make_sogo_row':
+      return context.beside.sogo ? addToSogo(context, change.name) : undefined
     case 'bind_identity':
       return bindIdentity(context, change)
   }
@@ -94,8 +112,44 @@ async function makeAcl(
   await trx.insertInto('user_acl').values(row).execute()
 }
 
-async function addTag({ trx, address }: RowContext, tag: string): Promise<void> {
-  await trx.replaceInto('tags_mailbox').values({ tag_name: tag, username: address.full }).execute()
+/** One that the collation takes for a tag that is there already leaves that one as it is. */
+async function addTag({ trx, dialect, address }: RowContext, tag: string): Promise<void> {
+  await trx
+    .insertInto('tags_mailbox')
+    .values({ tag_name: tag, username: address.full })
+    .modifyEnd(
+      dialect.onDuplicate(['tag_name', 'username'], [sql`username = ${dialect.incoming('username')}`]),
+    )
+    .execute()
+}
+
+/** Redis is written after the commit, by whoever drains the outbox: a login does not wait for it. */
+async function queueRateLimit(
+  { trx, address, nowMs }: RowContext,
+  limit: RateLimit | undefined,
+): Promise<void> {
+  const value = limit === undefined ? undefined : formatRateLimit(limit)
+  await enqueue(trx, {
+    consumer: 'redis',
+    action: 'rate_limit',
+    address: address.full,
+    body: { value },
+    nowMs,
+    dueMs: nowMs,
+  })
+}
+
+async function addToSogo({ trx, address, nowMs, beside }: RowContext, name: string): Promise<void> {
+  await makeSogoRow(trx, address, name)
+  if (!beside.memcached) return
+  await enqueue(trx, {
+    consumer: 'memcached',
+    action: 'flush',
+    address: address.full,
+    body: {},
+    nowMs,
+    dueMs: nowMs,
+  })
 }
 
 /** For a mailbox that no template made just now, what is known of its template stays. */

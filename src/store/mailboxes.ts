@@ -8,7 +8,7 @@ import type { Accounts } from './accounts.ts'
 import type { Border } from './border.ts'
 import { writeChangeRow } from './changes.ts'
 import type { DomainTotals } from './domain-totals.ts'
-import { writeChange } from './mailbox-rows.ts'
+import { writeChange, type Beside } from './mailbox-rows.ts'
 
 /** What the store knows of a mailbox's tie to the directory. */
 export interface Binding {
@@ -24,6 +24,8 @@ export interface MailboxesOptions {
   readonly accounts: Accounts
   readonly totals: DomainTotals
   readonly clock: Clock
+  /** Once the tables were looked at. */
+  readonly beside: () => Beside
 }
 
 export class Mailboxes implements MailboxWriter {
@@ -31,12 +33,14 @@ export class Mailboxes implements MailboxWriter {
   readonly #accounts: Accounts
   readonly #totals: DomainTotals
   readonly #clock: Clock
+  readonly #beside: () => Beside
 
-  constructor({ border, accounts, totals, clock }: MailboxesOptions) {
+  constructor({ border, accounts, totals, clock, beside }: MailboxesOptions) {
     this.#border = border
     this.#accounts = accounts
     this.#totals = totals
     this.#clock = clock
+    this.#beside = beside
   }
 
   async apply(address: Address, plan: (stored: StoredAccount) => Plan): Promise<Applied> {
@@ -47,7 +51,8 @@ export class Mailboxes implements MailboxWriter {
       if (planned.kind === 'refused') return { kind: 'refused', why: planned.why }
       if (planned.changes.length === 0) return { kind: 'done', made: false }
       const nowMs = this.#clock.nowMs()
-      for (const change of planned.changes) await writeChange({ trx, dialect, address, nowMs }, change)
+      const context = { trx, dialect, address, nowMs, beside: this.#beside() }
+      for (const change of planned.changes) await writeChange(context, change)
       await writeChangeRow(trx, { address: address.full, kind: 'mailbox', atMs: nowMs })
       return { kind: 'done', made: planned.changes.some((change) => change.kind === 'make_mailbox') }
     })
@@ -92,7 +97,7 @@ export class Mailboxes implements MailboxWriter {
       const isKnown = updated.numUpdatedRows > 0n || mailbox.directoryId !== undefined
       if (!isKnown && directoryId !== undefined) {
         const bind = { kind: 'bind_identity', directoryId, template: '', applied: {} } as const
-        await writeChange({ trx, dialect, address, nowMs }, bind)
+        await writeChange({ trx, dialect, address, nowMs, beside: this.#beside() }, bind)
       }
       await writeChangeRow(trx, { address: address.full, kind: 'mailbox', atMs: nowMs })
       return mailbox.directoryId

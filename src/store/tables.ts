@@ -42,6 +42,7 @@ export interface AliasTable {
   address: string
   goto: string
   domain: string
+  sogo_visible: Generated<number>
   active: Generated<number>
 }
 
@@ -90,6 +91,22 @@ export interface SaslLogTable {
 export interface MailboxTagTable {
   tag_name: string
   username: string
+}
+
+/** SOGo's users; mailcow's alone. */
+export interface SogoViewTable {
+  c_uid: string
+  domain: string
+  c_name: string
+  c_password: string
+  c_cn: string
+  mail: string
+  /** Addresses with blanks between them, as are the next two. */
+  aliases: string
+  ad_aliases: string
+  ext_acl: string
+  kind: string
+  multiple_bookings: number
 }
 
 export interface TfaTable {
@@ -199,6 +216,7 @@ export interface Tables {
   sasl_log: SaslLogTable
   tags_mailbox: MailboxTagTable
   tfa: TfaTable
+  _sogo_static_view: SogoViewTable
   mailpassd_domain: OwnDomainTable
   mailpassd_mailbox: OwnMailboxTable
   mailpassd_change: ChangeTable
@@ -210,7 +228,7 @@ export interface Tables {
   mailpassd_migration: MigrationTable
 }
 
-/** The columns a database must have; `tfa` is mailcow's alone and may be absent. */
+/** The columns a database must have; `tfa` and `_sogo_static_view` are mailcow's alone and may be absent. */
 export const NEEDED_COLUMNS = {
   mailbox: [
     'username',

@@ -36,6 +36,7 @@ export const template: MailboxTemplate = {
   raw: '{}',
   quotaBytes: 0,
   active: 1,
+  rateLimit: undefined,
   tags: ['staff'],
   services: { imap: true, pop3: true, smtp: true, sieve: true, eas: true, dav: true },
   acl: USER_ACL_DEFAULTS,

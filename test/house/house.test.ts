@@ -45,14 +45,15 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   door: ['config', 'login', 'sasl'],
   login: ['account', 'credential', 'mailbox', 'policy'],
   'login-log': ['policy'],
-  mailbox: ['account'],
+  // How mailcow writes what a plan says.
+  mailbox: ['account', 'mailcow'],
   mailcow: ['config', 'password'],
   outbox: [],
   password: [],
   policy: [],
   sasl: [],
   // How a row's JSON is read is told by the room that uses it.
-  store: ['mailbox'],
+  store: ['mailbox', 'mailcow'],
   telemetry: [],
   'embedded-default.ts': ['directory', 'password'],
   'cli.ts': ['cli'],

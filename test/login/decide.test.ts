@@ -167,7 +167,17 @@ t.test('the first good login makes the mailbox, the second finds it', async (t) 
   })
   t.same(
     writer.written[0]?.map((change) => change.kind),
-    ['make_mailbox', 'add_tag', 'make_quota', 'make_quota', 'make_alias', 'make_acl', 'bind_identity'],
+    [
+      'make_mailbox',
+      'add_tag',
+      'make_quota',
+      'make_quota',
+      'make_alias',
+      'make_acl',
+      'set_rate_limit',
+      'make_sogo_row',
+      'bind_identity',
+    ],
   )
   t.match(writer.written[0]?.[0], {
     name: 'Jane Doe',

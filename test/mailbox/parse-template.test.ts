@@ -56,9 +56,46 @@ t.test('older rows, strings, flags', async (t) => {
     [['syncjobs', true]],
     'a row that names a right has only those',
   )
-  t.equal(template.tags.length, 26)
-  t.equal(template.tags[0], 'blue')
+  t.same(
+    template.tags,
+    ['blue', '7', ...Array.from({ length: 21 }, (_, index) => `t${index}`)],
+    'the first 26 of the list are looked at',
+  )
   t.equal(parsed({}).acl.spam_alias, true, "a row that names none has the columns' defaults")
+})
+
+t.test('quotas are whole MiB, as mailcow counts, and none becomes unlimited by it', async (t) => {
+  const mib = 1024 * 1024
+  t.equal(parsed({ quota: 0 }).quotaBytes, 0)
+  t.equal(parsed({ quota: 1 }).quotaBytes, mib)
+  t.equal(parsed({ quota: mib }).quotaBytes, mib)
+  t.equal(parsed({ quota: 2 * mib - 1 }).quotaBytes, mib)
+})
+
+t.test('rate limits', async (t) => {
+  const limit = (value: unknown, frame?: unknown) => parsed({ rl_value: value, rl_frame: frame }).rateLimit
+  t.same(limit('10', 'h'), { messages: 10, frame: 'h' })
+  t.same(limit(3), { messages: 3, frame: 's' }, 'a row without a frame')
+  for (const none of ['', 0, '0', undefined]) t.equal(limit(none, 'x'), undefined)
+})
+
+t.test('flags are on unless empty or zero; what is nonsense elsewhere is as if it were absent', async (t) => {
+  const { attributes } = parsed({
+    sogo_access: '',
+    force_tfa: 2,
+    tls_enforce_out: true,
+    relayhost: '1; drop',
+    quarantine_notification: 'always',
+    mailbox_format: '/etc/',
+  })
+  t.match(attributes, {
+    sogo_access: '0',
+    force_tfa: '1',
+    tls_enforce_out: '1',
+    relayhost: '0',
+    quarantine_notification: 'hourly',
+    mailbox_format: 'maildir:',
+  })
 })
 
 t.test('what cannot be read is said', async (t) => {
@@ -72,6 +109,9 @@ t.test('what cannot be read is said', async (t) => {
     '{"quota":-1}',
     '{"quota":"much"}',
     '{"active":3}',
+    '{"rl_value":"many"}',
+    '{"rl_value":10,"rl_frame":"w"}',
+    '{"rl_value":-1,"rl_frame":"h"}',
   ]) {
     const result = parseTemplate('T', raw)
     t.equal(result.kind, 'unreadable', String(raw))
