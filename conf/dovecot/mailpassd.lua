@@ -67,8 +67,9 @@ function script_init(settings)
   return 0
 end
 
--- Sends one request; gives the status and the decoded body, or nil where it is no JSON object.
-local function ask(method, path, body)
+-- Sends one request; gives the status and the decoded body, or nil where it is no JSON object. Not local: the file of
+-- conf/mailcow asks by it, too.
+function ask(method, path, body)
   if authorization == nil then
     dovecot.i_error("mailpassd: cannot read a token from " .. token_file)
     return 0, nil

@@ -1,38 +1,56 @@
--- In place of mailcow's /etc/dovecot/auth/passwd-verify.lua: logins are mailpassd's to answer, except those of SOGo.
+-- In place of mailcow's /etc/dovecot/auth/passwd-verify.lua: every login is mailpassd's to answer.
 --
--- SOGo opens mailboxes with a password of its own, which mailcow's PHP alone knows, and with passwords of ActiveSync
--- and CalDAV users, which that PHP has just let in. All come from SOGo's address; for them mailcow's own file, as it
--- is in this mailcow, goes on being asked. docs/mailcow.md
+-- SOGo opens mailboxes with a password of its own, and with those of ActiveSync, CalDAV and webmail users, for whom no
+-- IMAP flag counts. All come from SOGo's address, and are asked for by mailpassd's mailcow-compatible route, which
+-- knows these rules (docs/services.md); all others by /v1/login.
 
--- IPV4_NETWORK of mailcow.conf, followed by .248.
+-- IPV4_NETWORK of mailcow.conf, followed by .248; the same in compat.sogo_networks of mailpassd.toml.
 local SOGO = "172.22.1.248"
 local MAILPASSD = "/etc/mailpassd/mailpassd.lua"
-local MAILCOW = "/etc/mailpassd/passwd-verify-mailcow.lua"
 
--- Both files define the functions that Dovecot calls: each has a table of globals of its own.
-local function run(path)
-  local globals = setmetatable({}, { __index = _G })
-  assert(loadfile(path, "t", globals))()
-  return globals
-end
+local json = require "cjson.safe"
 
-local mailpassd, mailcow = run(MAILPASSD), run(MAILCOW)
+-- Its functions have the names of those below: it has a table of globals of its own.
+local mailpassd = setmetatable({}, { __index = _G })
+assert(loadfile(MAILPASSD, "t", mailpassd))()
 
 function script_init()
-  -- Not by way of _G, where this very function is.
-  local init = rawget(mailcow, "script_init")
-  if init ~= nil then init() end
   return mailpassd.script_init()
 end
 
+local function is_set(value)
+  return value ~= nil and value ~= ""
+end
+
 -- The address that really connected (haproxy tells another one), as mailcow judges it.
-local function from_sogo(req)
-  return (req.real_rip or req.remote_ip) == SOGO
+local function address_of(req)
+  return req.real_rip or req.remote_ip
+end
+
+local function verify_for_sogo(req, password)
+  local body = json.encode {
+    username = req.user,
+    password = password,
+    real_rip = address_of(req),
+    service = req.service,
+  }
+  if body == nil then return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, "request cannot be encoded" end
+  local status, answer = mailpassd.ask("POST", "/", body)
+  local success = answer and answer.success
+  if status == 200 and success == true then return dovecot.auth.PASSDB_RESULT_OK, {} end
+  -- Without `success` a refusal is not about the login, but about our token.
+  if status == 401 and success == false then
+    return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, "password mismatch"
+  end
+  return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, "temporary failure, status " .. status
 end
 
 function auth_password_verify(req, password)
-  local which = from_sogo(req) and mailcow or mailpassd
-  return which.auth_password_verify(req, password)
+  -- Those that look like a master user's are refused there.
+  if address_of(req) ~= SOGO or is_set(req.master_user) or is_set(req.login_user) then
+    return mailpassd.auth_password_verify(req, password)
+  end
+  return verify_for_sogo(req, password)
 end
 
 function auth_passdb_lookup(req)

@@ -1,24 +1,24 @@
 /**
- * conf/mailcow in a real Dovecot 2.3 with mailcow's chain of passdbs: SOGo's logins go to the file that was there, all
- * others to mailpassd. And a file that asks as mailcow's own does, at mailpassd's `POST /`.
+ * conf/mailcow in a real Dovecot 2.3 with mailcow's chain of passdbs: mail clients by /v1/login, SOGo by mailpassd's
+ * `POST /`. And a file that asks there as mailcow's own does.
  */
 import { execFile } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { startChild } from '../servers/child.ts'
 import { dovecotMissing } from '../servers/dovecot.ts'
-import { startFakeLogin } from '../servers/fake-login.ts'
 import { makeRoot } from '../servers/roots.ts'
 import { suite } from '../servers/suite.ts'
 import { realmFileAndSqlite } from './backend.ts'
 import { startDaemon, TOKEN } from './daemon.ts'
-import { parseJsonObject } from './json.ts'
 
 const CONF = join(import.meta.dirname, '../../conf')
 const USER = 'jane@mailcow.example'
 const PASSWORD = 'of jane'
 const SOGO = '172.22.1.248'
+const OF_SOGO = 'q7e8m2x4c6v8b0n1a3s5d7f9g1h3j5k7'
 const CLIENT = '192.0.2.1'
 
 /** Asks what mailcow's own file asks: these four fields by POST, 200 or 401 with `success`. */
@@ -43,9 +43,9 @@ function auth_passdb_lookup(req) return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN,
 type Told = 'ok' | 'refused' | 'temporary'
 
 /** Log lines come a moment after the answers that they tell of. */
-async function until(isSo: () => boolean, what: string): Promise<void> {
+async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const last = Date.now() + 20_000
-  while (!isSo()) {
+  while (!(await isSo())) {
     if (Date.now() > last) throw new Error(`not seen: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
@@ -126,43 +126,66 @@ auth_cache_size = 10M
 
 suite('conf/mailcow', [dovecotMissing('2.3')], async (t) => {
   const backend = await realmFileAndSqlite(t, 'mailcow.example', [{ email: USER, password: PASSWORD }])
-  const compat = '[compat]\nnetworks = ["127.0.0.0/8"]\n'
+  const files = await mkdtemp(join(tmpdir(), 'mailpassd-sogo-'))
+  t.teardown(() => rm(files, { recursive: true, force: true }))
+  const sogoFile = join(files, 'sogo-sso.pass')
+  await writeFile(sogoFile, OF_SOGO, { mode: 0o600 })
+  const compat = `[compat]
+networks = ["127.0.0.0/8"]
+sogo_networks = ["${SOGO}/32"]
+sogo_password_file = "${sogoFile}"
+`
   const daemon = await startDaemon({ config: `${backend.config()}${compat}`, failureDelayMs: 0 })
   t.teardown(() => daemon.stop())
 
   const logins = (door: string): number =>
     daemon.lines().filter((line) => line['door'] === door && line['verdict'] === 'ok').length
 
-  await t.test('SOGo goes on asking what it asked; all others ask mailpassd', async (t) => {
-    const php = await startFakeLogin((_path, body) => {
-      const success = parseJsonObject(body)['password'] === 'of SOGo'
-      return { status: success ? 200 : 401, body: { success } }
-    })
-    t.teardown(() => php.stop())
-    // A name, as on mailcow, where the address is not known beforehand.
-    const url = daemon.url.replace('127.0.0.1', 'localhost')
+  await t.test('mail clients, and SOGo with its own password and with theirs', async (t) => {
     const auth = await startAuth(t, {
       'passwd-verify.lua': await readFile(join(CONF, 'mailcow/passwd-verify.lua'), 'utf8'),
-      'passwd-verify-mailcow.lua': asking(php.url),
       'mailpassd.lua': (await readFile(join(CONF, 'dovecot/mailpassd.lua'), 'utf8'))
-        .replace('http://127.0.0.1:8143', url)
+        // A name, as on mailcow, where the address is not known beforehand.
+        .replace('http://127.0.0.1:8143', daemon.url.replace('127.0.0.1', 'localhost'))
         .replace('/etc/dovecot/mailpassd.token', '/etc/mailpassd/token'),
       token: TOKEN,
       'extra.conf': await readFile(join(CONF, 'mailcow/dovecot-extra.conf'), 'utf8'),
     })
+    t.equal(await auth.login(USER, OF_SOGO, SOGO), 'refused', 'SOGo makes no mailbox')
     t.equal(await auth.login(USER, PASSWORD, CLIENT), 'ok', 'a mail client')
     t.equal(await auth.login(USER, 'wrong', CLIENT), 'refused')
-    t.equal(await auth.login(USER, 'of SOGo', CLIENT), 'refused', "SOGo's password from elsewhere")
-    t.same(php.requests, [], 'no mail client has asked PHP')
-    t.equal(await auth.login(USER, 'of SOGo', SOGO), 'ok', 'SOGo')
-    t.equal(await auth.login(USER, PASSWORD, SOGO), 'refused', 'what PHP refuses is not tried elsewhere')
-    t.match(parseJsonObject(php.requests[0]?.body ?? ''), { username: USER, real_rip: SOGO, service: 'imap' })
+    t.equal(await auth.login(USER, OF_SOGO, CLIENT), 'refused', "SOGo's password from elsewhere")
+    t.equal(await auth.login(USER, PASSWORD, CLIENT, 'doveadm'), 'refused', 'an unknown service')
+    t.equal(logins('mailcow'), 0, 'no mail client came by that route')
+
+    for (const service of ['imap', 'sieve', 'smtp'])
+      t.equal(await auth.login(USER, OF_SOGO, SOGO, service), 'ok', `SOGo, ${service}`)
+    t.equal(await auth.login(USER.toUpperCase(), PASSWORD, SOGO), 'ok', 'SOGo with a user’s password')
+    t.equal(await auth.login(USER, 'wrong', SOGO), 'refused')
+    t.equal(await auth.login('nobody@mailcow.example', OF_SOGO, SOGO), 'refused')
+    await until(() => logins('mailcow') === 4, 'SOGo’s logins came by mailcow’s route')
+    t.match(
+      daemon.lines().filter((line) => line['door'] === 'mailcow' && line['verdict'] === 'ok'),
+      ['sogo_password', 'sogo_password', 'sogo_password', 'verified'].map((why) => ({
+        service: 'sogo',
+        why,
+      })),
+    )
+
+    // As mailcow does at each start of its Dovecot.
+    await writeFile(sogoFile, OF_SOGO.toUpperCase())
+    await until(
+      async () => (await auth.login(USER, OF_SOGO.toUpperCase(), SOGO)) === 'ok',
+      'the new password',
+    )
+    t.equal(await auth.login(USER, OF_SOGO, SOGO), 'refused', 'the one before')
 
     // A wrong password has emptied the cache that Dovecot would have: two right ones fill and use it.
     const before = logins('http')
     for (const _ of [1, 2]) t.equal(await auth.login(USER, PASSWORD, CLIENT), 'ok')
     await until(() => logins('http') === before + 2, 'no cache of Dovecot answers in place of mailpassd')
-    t.notMatch(auth.log(), /of jane|of SOGo|Fatal|Panic/)
+    t.notMatch(auth.log(), /of jane|Fatal|Panic/)
+    t.notMatch(auth.log() + daemon.log(), new RegExp(OF_SOGO, 'i'))
   })
 
   await t.test('POST / takes what mailcow’s own file sends', async (t) => {
@@ -174,18 +197,32 @@ suite('conf/mailcow', [dovecotMissing('2.3')], async (t) => {
     await until(() => logins('mailcow') > 0, 'they came by that route')
   })
 
-  await t.test('mailpassd away: not found out, for SOGo all the same as before', async (t) => {
-    const php = await startFakeLogin(() => ({ status: 200, body: { success: true } }))
-    t.teardown(() => php.stop())
+  await t.test('mailpassd away: not found out, for SOGo too', async (t) => {
     const auth = await startAuth(t, {
       'passwd-verify.lua': await readFile(join(CONF, 'mailcow/passwd-verify.lua'), 'utf8'),
-      'passwd-verify-mailcow.lua': asking(php.url),
       'mailpassd.lua': (await readFile(join(CONF, 'dovecot/mailpassd.lua'), 'utf8'))
         .replace('http://127.0.0.1:8143', 'http://127.0.0.1:1')
         .replace('/etc/dovecot/mailpassd.token', '/etc/mailpassd/token'),
       token: TOKEN,
     })
     t.equal(await auth.login(USER, PASSWORD, CLIENT), 'temporary')
-    t.equal(await auth.login(USER, 'of SOGo', SOGO), 'ok')
+    t.equal(await auth.login(USER, OF_SOGO, SOGO), 'temporary')
+  })
+
+  await t.test('a token that is none: a fault of the set-up, not of SOGo', async (t) => {
+    const strict = await startDaemon({
+      config: `${backend.config()}${compat.replace(/^networks.*$/m, '')}`,
+      failureDelayMs: 0,
+    })
+    t.teardown(() => strict.stop())
+    const auth = await startAuth(t, {
+      'passwd-verify.lua': await readFile(join(CONF, 'mailcow/passwd-verify.lua'), 'utf8'),
+      'mailpassd.lua': (await readFile(join(CONF, 'dovecot/mailpassd.lua'), 'utf8'))
+        .replace('http://127.0.0.1:8143', strict.url)
+        .replace('/etc/dovecot/mailpassd.token', '/etc/mailpassd/token'),
+      token: `${TOKEN}-of-somebody-else`,
+    })
+    t.equal(await auth.login(USER, OF_SOGO.toUpperCase(), SOGO), 'temporary')
+    t.equal(await auth.login(USER, PASSWORD, CLIENT), 'temporary')
   })
 })
