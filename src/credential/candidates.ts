@@ -1,13 +1,20 @@
-/** The stored hashes that may open a mailbox, in the order they are tried: app passwords, then the main password. */
+/**
+ * The stored hashes that are compared with a password, in their order: app passwords, then the main password. Of
+ * 1,000 app passwords few are compared: the one whose tag the password has, else at most 20 of those without a tag.
+ */
 import { ownerOf, type Account } from '../account/account.ts'
-import type { FlaggedService } from '../login/service.ts'
+import type { StoredAppPassword } from '../account/stored.ts'
+
+/** Rows without a tag (made by mailcow, each perhaps a bcrypt) that one attempt compares, last used first. */
+export const MAX_UNTAGGED = 20
 
 export type Candidate =
   | {
       readonly kind: 'app'
       readonly id: string
       readonly hash: string
-      readonly services: ReadonlySet<FlaggedService>
+      /** The row, with all that the gate asks of it. */
+      readonly row: StoredAppPassword
     }
   /** The main password: Keycloak's hash, or the mailbox's own SQL hash. */
   | {
@@ -16,6 +23,8 @@ export type Candidate =
       readonly hash: string
       readonly source: 'directory' | 'sql'
     }
+
+type AppCandidate = Extract<Candidate, { kind: 'app' }>
 
 /** What a login was opened with. */
 export type Credential =
@@ -28,37 +37,82 @@ export type Credential =
 
 export const SOGO: Credential = Object.freeze({ kind: 'sogo', id: 'sogo' })
 
-/** The directory keeps several values during a rotation; all are tried (at most 5 by the adapter). */
-export function candidatesOf(account: Account): readonly Candidate[] {
-  const { mailbox, appPasswords } = account.stored
-  const candidates: Candidate[] = appPasswords
-    .filter(({ active }) => active)
-    .map((row) => ({
-      kind: 'app',
-      id: `app:${row.id}`,
-      hash: row.hash,
-      services: row.services,
-    }))
-  if (mailbox?.authsource === 'mailcow') {
-    if (mailbox.hash !== '') candidates.push({ kind: 'main', id: 'main', hash: mailbox.hash, source: 'sql' })
-    return candidates
-  }
-  const owner = ownerOf(account)
-  // A stranger's password is compared too: whether the address has another owner now is told only to who knows it.
-  if (owner.kind === 'user' || owner.kind === 'stranger') {
-    for (const hash of owner.user.hashes)
-      candidates.push({ kind: 'main', id: 'main', hash, source: 'directory' })
-  }
-  return candidates
+export interface Candidates {
+  /** The app password of ours that the password names by its tag; compared first, in its canonical form. */
+  readonly tagged: AppCandidate | undefined
+  /** Compared with the password as it came. */
+  readonly others: readonly Candidate[]
+  /** App passwords that may be the right one and are not compared: too many of them. */
+  readonly leftOut: number
+  /** There are app passwords that this password certainly is not, by its tag: that is as good as a comparison. */
+  readonly excluded: boolean
 }
 
-/** Whether this candidate may still open the mailbox: rows may have changed since it was compared. */
-export function isCandidate(account: Account, candidate: Candidate): boolean {
-  const source = candidate.kind === 'main' ? candidate.source : undefined
-  return candidatesOf(account).some(
-    (each) =>
-      each.id === candidate.id &&
-      each.hash === candidate.hash &&
-      (each.kind === 'main' ? each.source : undefined) === source,
-  )
+/** The candidates for a password with this tag (credential/app-password.ts), or with none. */
+export function candidatesFor(account: Account, tag: string | undefined): Candidates {
+  const index = indexOf(account.stored.appPasswords)
+  const tagged = tag === undefined ? undefined : index.byTag.get(tag)
+  const main = mainCandidates(account)
+  // A main password may look like one of ours, by chance or because it was copied; it costs one comparison.
+  if (tagged !== undefined) return { tagged, others: main, leftOut: 0, excluded: false }
+  const others = index.untagged.length === 0 ? main : [...index.untagged, ...main]
+  return { tagged, others, leftOut: index.leftOut, excluded: index.byTag.size > 0 }
+}
+
+/** This candidate as the rows have it now, or undefined where its hash does not count any more. */
+export function candidateNow(account: Account, candidate: Candidate): Candidate | undefined {
+  if (candidate.kind === 'main')
+    return mainCandidates(account).find(
+      (each) => each.hash === candidate.hash && each.kind === 'main' && each.source === candidate.source,
+    )
+  const row = account.stored.appPasswords.find(({ id }) => id === candidate.row.id)
+  return row?.hash === candidate.hash ? toCandidate(row) : undefined
+}
+
+/** The directory keeps several values during a rotation; all are tried (at most 5 by the adapter). */
+function mainCandidates(account: Account): readonly Candidate[] {
+  const { mailbox } = account.stored
+  if (mailbox?.authsource === 'mailcow')
+    return mailbox.hash === '' ? [] : [{ kind: 'main', id: 'main', hash: mailbox.hash, source: 'sql' }]
+  const owner = ownerOf(account)
+  // A stranger's password is compared too: whether the address has another owner now is told only to who knows it.
+  if (owner.kind !== 'user' && owner.kind !== 'stranger') return []
+  return owner.user.hashes.map((hash) => ({ kind: 'main', id: 'main', hash, source: 'directory' }))
+}
+
+interface Index {
+  readonly byTag: ReadonlyMap<string, AppCandidate>
+  readonly untagged: readonly AppCandidate[]
+  readonly leftOut: number
+}
+
+const EMPTY: Index = { byTag: new Map(), untagged: [], leftOut: 0 }
+
+/** Made once for rows that were read, so that a login costs the same however many there are. */
+const indexes = new WeakMap<readonly StoredAppPassword[], Index>()
+
+function indexOf(rows: readonly StoredAppPassword[]): Index {
+  if (rows.length === 0) return EMPTY
+  const known = indexes.get(rows)
+  if (known !== undefined) return known
+  const byTag = new Map<string, AppCandidate>()
+  const untagged: StoredAppPassword[] = []
+  for (const row of rows) {
+    if (row.own === undefined) untagged.push(row)
+    // Newest first: of two with one tag, which nobody of ours makes, the newest counts.
+    else if (!byTag.has(row.own.tag)) byTag.set(row.own.tag, toCandidate(row))
+  }
+  // A stable sort: of those never used, and of those used at one time, the newest first.
+  untagged.sort((a, b) => (b.lastUsedMs ?? 0) - (a.lastUsedMs ?? 0))
+  const index = {
+    byTag,
+    untagged: untagged.slice(0, MAX_UNTAGGED).map(toCandidate),
+    leftOut: Math.max(0, untagged.length - MAX_UNTAGGED),
+  }
+  indexes.set(rows, index)
+  return index
+}
+
+function toCandidate(row: StoredAppPassword): AppCandidate {
+  return { kind: 'app', id: `app:${row.id}`, hash: row.hash, row }
 }

@@ -5,14 +5,20 @@
 import type { Account } from '../account/account.ts'
 import type { Ticket } from '../policy/ticket.ts'
 import type { Secret } from '../secret.ts'
-import { candidatesOf, type Candidate } from './candidates.ts'
+import { readAppPassword } from './app-password.ts'
+import { candidatesFor, type Candidate, type Candidates } from './candidates.ts'
 import type { HashAnswer, HashVerifier } from './hash-verifier.ts'
 import type { Memo } from './memo.ts'
 
 export type Verification =
   | { readonly kind: 'match'; readonly candidate: Candidate }
-  /** At least one hash was compared and none matched. */
-  | { readonly kind: 'mismatch' }
+  /**
+   * Every hash that may be of this password was compared and none matched. `tagged`: the app password that its tag
+   * names, which it was meant to be: no guess at the main password.
+   */
+  | { readonly kind: 'mismatch'; readonly tagged: string | undefined }
+  /** None of those that were compared; there are app passwords that were not, because there are too many. */
+  | { readonly kind: 'too_many' }
   /** There is no hash to compare with. */
   | { readonly kind: 'nothing' }
   /** There are hashes, but none that can be compared. */
@@ -34,31 +40,52 @@ export class CredentialVerifier implements Verifier {
   }
 
   verify(account: Account, secret: Secret, ticket: Ticket): Verification | Promise<Verification> {
-    const candidates = candidatesOf(account)
-    if (candidates.length === 0) return { kind: 'nothing' }
+    const own = readAppPassword(secret)
+    const candidates = candidatesFor(account, own?.tag)
+    const { tagged, others } = candidates
+    if (own === undefined || tagged === undefined) {
+      own?.secret.wipe()
+      return this.#verify(account, candidates, pairs(others, secret), secret, ticket)
+    }
+    const compared = [{ candidate: tagged, secret: own.secret }, ...pairs(others, secret)]
+    const verifying = this.#verify(account, candidates, compared, secret, ticket)
+    if (verifying instanceof Promise) return verifying.finally(() => own.secret.wipe())
+    own.secret.wipe()
+    return verifying
+  }
+
+  #verify(
+    account: Account,
+    candidates: Candidates,
+    compared: readonly Pair[],
+    presented: Secret,
+    ticket: Ticket,
+  ): Verification | Promise<Verification> {
+    if (compared.length === 0) return candidates.excluded ? noneOf(candidates) : { kind: 'nothing' }
     const mailbox = account.address.full
-    for (const candidate of candidates) {
+    for (const { candidate, secret } of compared) {
       const mac = this.#memo.rightMac(mailbox, candidate, secret)
       if (mac !== undefined && this.#memo.isRight(mac)) return { kind: 'match', candidate }
     }
-    const wrongMac = this.#memo.wrongMac(mailbox, candidates, secret)
-    if (wrongMac !== undefined && this.#memo.isWrong(wrongMac)) return { kind: 'mismatch' }
-    return this.#compareAll(mailbox, candidates, secret, ticket, wrongMac)
+    const hashes = compared.map(({ candidate }) => candidate)
+    const wrongMac = this.#memo.wrongMac(mailbox, hashes, presented)
+    if (wrongMac !== undefined && this.#memo.isWrong(wrongMac)) return noneOf(candidates)
+    return this.#compareAll(mailbox, candidates, compared, { presented, ticket, wrongMac })
   }
 
   async #compareAll(
     mailbox: string,
-    candidates: readonly Candidate[],
-    secret: Secret,
-    ticket: Ticket,
-    wrongMac: string | undefined,
+    candidates: Candidates,
+    compared: readonly Pair[],
+    attempt: { readonly presented: Secret; readonly ticket: Ticket; readonly wrongMac: string | undefined },
   ): Promise<Verification> {
-    let wasCompared = false
+    const { presented, ticket, wrongMac } = attempt
+    let wasCompared = candidates.excluded
     let reason = ''
-    for (const candidate of candidates) {
+    for (const { candidate, secret } of compared) {
       // The client was answered by its deadline, and whoever did it wiped the bytes: zeros would be compared now, and
       // "wrong" remembered of a password that was never looked at.
-      if (secret.isWiped) return { kind: 'busy' }
+      if (presented.isWiped) return { kind: 'busy' }
       const answer = await this.#compare(mailbox, candidate, secret, ticket)
       if (answer === 'match') return { kind: 'match', candidate }
       // What was not compared may have been the right one: nothing is said about the password then.
@@ -66,9 +93,9 @@ export class CredentialVerifier implements Verifier {
       if (answer === 'mismatch') wasCompared = true
       else reason = answer.unusable
     }
-    if (!wasCompared) return { kind: 'unusable', reason }
+    if (!wasCompared && candidates.leftOut === 0) return { kind: 'unusable', reason }
     if (wrongMac !== undefined) this.#memo.rememberWrong(wrongMac)
-    return { kind: 'mismatch' }
+    return noneOf(candidates)
   }
 
   async #compare(mailbox: string, candidate: Candidate, secret: Secret, ticket: Ticket): Promise<HashAnswer> {
@@ -87,4 +114,18 @@ export class CredentialVerifier implements Verifier {
     if (settled === 'match') this.#memo.rememberRight(mac)
     return settled
   }
+}
+
+/** A stored hash and what is compared with it: the password as it came, or its canonical form. */
+interface Pair {
+  readonly candidate: Candidate
+  readonly secret: Secret
+}
+
+function pairs(candidates: readonly Candidate[], secret: Secret): readonly Pair[] {
+  return candidates.map((candidate) => ({ candidate, secret }))
+}
+
+function noneOf({ tagged, leftOut }: Candidates): Verification {
+  return leftOut > 0 ? { kind: 'too_many' } : { kind: 'mismatch', tagged: tagged?.id }
 }

@@ -54,7 +54,7 @@ function namesMailbox({ verdict, why }: Outcome): boolean {
     case 'pass_expired':
       return true
     case 'password_mismatch':
-      return why === 'hash_differs'
+      return why === 'hash_differs' || why === 'app_password_differs'
     case 'user_unknown':
     case 'throttled':
     case 'temp_fail':

@@ -11,7 +11,7 @@ import type { Accounts } from '../account/accounts.ts'
 import { isHosted } from '../account/needs-directory.ts'
 import type { Clock } from '../clock.ts'
 import type { DirectorySettings, SettingsSource } from '../config/settings.ts'
-import { isCandidate, SOGO, type Credential } from '../credential/candidates.ts'
+import { candidateNow, SOGO, type Credential } from '../credential/candidates.ts'
 import type { SogoPassword } from '../credential/sogo-password.ts'
 import type { Verification, Verifier } from '../credential/verify.ts'
 import { MailpassdError } from '../errors.ts'
@@ -93,8 +93,9 @@ async function look(
   const applied = await rooms.apply(address, (stored) => {
     const anew = withRows(account, stored, settings)
     // The password was compared with a hash that does not count any more: another source of passwords, a deleted row.
-    isRevoked = !isCandidate(anew, candidate)
-    return isRevoked ? NO_CHANGES : planAndGate(anew, settings, candidate, request, nowMs)
+    const now = candidateNow(anew, candidate)
+    isRevoked = now === undefined
+    return now === undefined ? NO_CHANGES : planAndGate(anew, settings, now, request, nowMs)
   })
   if (isRevoked || applied.kind === 'overtaken') return 'overtaken'
   if (applied.kind === 'refused')
@@ -117,7 +118,7 @@ function planAndGate(
   if (isLocked(account.stored, nowMs)) return { kind: 'refused', why: 'locked' }
   const planned = plan(account, settings)
   if (planned.kind === 'refused') return planned
-  const why = gate(account, planned.changes, credential, request)
+  const why = gate(account, planned.changes, credential, request, nowMs)
   return why === undefined ? planned : { kind: 'refused', why }
 }
 
@@ -141,7 +142,9 @@ function whyNot(account: Account, verification: Exclude<Verification, { kind: 'm
   if (owner.kind === 'unknown') return owner.why
   switch (verification.kind) {
     case 'mismatch':
-      return 'hash_differs'
+      return verification.tagged === undefined ? 'hash_differs' : 'app_password_differs'
+    case 'too_many':
+      return 'too_many_app_passwords'
     case 'unusable':
       return 'hash_unusable'
     case 'nothing': {

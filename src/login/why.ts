@@ -31,6 +31,11 @@ export const REASONS = {
     verdict: 'password_mismatch',
     meaning: 'Every hash that may open this mailbox was compared and none matched.',
   },
+  app_password_differs: {
+    verdict: 'password_mismatch',
+    meaning:
+      'The password has the first group of an app password of this mailbox, but the rest differs; it is not the main password either.',
+  },
   password_too_long: {
     verdict: 'password_mismatch',
     meaning: 'The password is longer than 1024 bytes; no stored hash is compared with such.',
@@ -99,6 +104,15 @@ export const REASONS = {
     verdict: 'user_disabled',
     meaning: 'The mailbox takes its password from a source that only app passwords go around.',
   },
+  app_password_revoked: { verdict: 'user_disabled', meaning: 'The app password was revoked.' },
+  app_password_off: {
+    verdict: 'user_disabled',
+    meaning: "The app password is switched off (active = 0), in mailcow's web interface perhaps.",
+  },
+  app_password_other_identity: {
+    verdict: 'user_disabled',
+    meaning: 'The app password was made for the directory user who had the mailbox before; make a new one.',
+  },
   no_autojoin: {
     verdict: 'user_disabled',
     meaning: 'The domain makes no mailboxes on login; see `mailpassd domain set`.',
@@ -150,7 +164,17 @@ export const REASONS = {
     meaning: 'The mail server named a service that mailpassd does not know; docs/services.md has the names.',
   },
 
+  app_password_network: {
+    verdict: 'service_denied',
+    meaning:
+      'The app password may not be used from the network the client came from, or the mail server did not say where it came from.',
+  },
+
   app_password_expired: { verdict: 'pass_expired', meaning: 'The app password is past its date.' },
+  app_password_unused: {
+    verdict: 'pass_expired',
+    meaning: 'The app password was not used for as many days as it may go without.',
+  },
 
   busy: { verdict: 'throttled', meaning: 'Too many passwords are being compared already.' },
 
@@ -170,6 +194,11 @@ export const REASONS = {
   directory_email_differs: {
     verdict: 'temp_fail',
     meaning: 'The directory answered with a user of another e-mail address.',
+  },
+  too_many_app_passwords: {
+    verdict: 'temp_fail',
+    meaning:
+      'The mailbox has more than 20 app passwords that mailpassd did not make. None of the 20 used last matched; the others were not compared. Remove some, or make new ones with `mailpassd app-password create`.',
   },
   store_down: { verdict: 'temp_fail', meaning: 'The database did not answer.' },
   deadline: { verdict: 'temp_fail', meaning: 'The answer was not found out in time.' },

@@ -2,6 +2,7 @@
  * The network an address belongs to: what logs, budgets and queues count by. One IPv4 subscriber may move within
  * a /24, one IPv6 subscriber owns a whole /64 (RFC 6177), so that single addresses would be no bound at all.
  */
+import { parseV4, parseV6 } from './ip.ts'
 
 /** For requests whose client is not known. */
 export const UNKNOWN_NETWORK = 'unknown'
@@ -26,11 +27,8 @@ export function networkOf(ip: string | undefined): string {
 }
 
 function networkOfV4(ip: string): string {
-  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(ip)
-  if (parts === null) return UNKNOWN_NETWORK
-  const octets = parts.slice(1).map(Number)
-  if (octets.some((octet) => octet > 255)) return UNKNOWN_NETWORK
-  return `${octets.slice(0, 3).join('.')}.0/24`
+  const octets = parseV4(ip)
+  return octets === undefined ? UNKNOWN_NETWORK : `${octets.slice(0, 3).join('.')}.0/24`
 }
 
 function networkOfV6(ip: string): string {
@@ -42,24 +40,4 @@ function networkOfV6(ip: string): string {
   const head = [a, b, c, d]
   while (head.length > 0 && head.at(-1) === 0) head.pop()
   return `${head.map((group) => group.toString(16)).join(':')}::/64`
-}
-
-/** The eight groups of an IPv6 address in any spelling (RFC 4291 §2.2), with or without a zone (RFC 4007 §11). */
-function parseV6(ip: string): number[] | undefined {
-  const zone = ip.indexOf('%')
-  let text = zone === -1 ? ip : ip.slice(0, zone)
-  const dotted = /^(.*:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)
-  if (dotted !== null) {
-    const [w = 0, x = 0, y = 0, z = 0] = dotted.slice(2).map(Number)
-    if (Math.max(w, x, y, z) > 255) return undefined
-    text = `${dotted[1]}${((w << 8) | x).toString(16)}:${((y << 8) | z).toString(16)}`
-  }
-  const halves = text.split('::')
-  if (halves.length > 2) return undefined
-  const [left = [], right = []] = halves.map((half) => (half === '' ? [] : half.split(':')))
-  const missing = 8 - left.length - right.length
-  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined
-  const groups = [...left, ...Array<string>(halves.length === 2 ? missing : 0).fill('0'), ...right]
-  if (!groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) return undefined
-  return groups.map((group) => Number.parseInt(group, 16))
 }

@@ -5,6 +5,10 @@ import { Secret } from '../../src/secret.ts'
 import { FakeClock } from '../fakes/clock.ts'
 
 const main = (hash: string): Candidate => ({ kind: 'main', id: 'main', hash, source: 'directory' })
+function app(id: number, hash: string): Candidate {
+  const row = { id, hash, services: new Set<never>(), active: true, own: undefined, lastUsedMs: undefined }
+  return { kind: 'app', id: `app:${id}`, hash, row }
+}
 const secret = Secret.fromText('right')
 
 t.test('the MAC is over mailbox, credential, hash and password, each with its length', (t) => {
@@ -18,11 +22,7 @@ t.test('the MAC is over mailbox, credential, hash and password, each with its le
   const others = [
     memo.rightMac('june@example.org', main('{X}ab'), secret),
     memo.rightMac('jane@example.org', main('{X}abr'), Secret.fromText('ight')),
-    memo.rightMac(
-      'jane@example.org',
-      { kind: 'app', id: 'app:1', hash: '{X}ab', services: new Set() },
-      secret,
-    ),
+    memo.rightMac('jane@example.org', app(1, '{X}ab'), secret),
     memo.rightMac('jane@example.org', main('{X}ab'), Secret.fromText('wrong')),
     memo.wrongMac('jane@example.org', [main('{X}ab')], secret),
     new Memo(100, new FakeClock()).rightMac('jane@example.org', main('{X}ab'), secret),
@@ -38,12 +38,7 @@ t.test('what does not fit its buffer is not remembered, and nothing throws', (t)
     undefined,
     'characters that latin1 would fold',
   )
-  const many = Array.from({ length: 200 }, (_, i): Candidate => ({
-    kind: 'app',
-    id: `app:${i}`,
-    hash: '{SSHA512}'.padEnd(120, 'x'),
-    services: new Set(),
-  }))
+  const many = Array.from({ length: 200 }, (_, i) => app(i, '{SSHA512}'.padEnd(120, 'x')))
   t.equal(memo.wrongMac('jane@example.org', many, secret), undefined)
   t.type(memo.rightMac('jane@example.org', main('{X}ab'), Secret.copyOf(Buffer.alloc(1024, 255))), 'string')
   t.end()
