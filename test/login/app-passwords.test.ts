@@ -46,11 +46,20 @@ function house({ appPasswords, stored, user }: Situation) {
   const directory = new FakeDirectory()
   directory.answer = () => Promise.resolve({ kind: 'found', user: { ...jane, ...user } })
   const limits = {
-    ...{ maxAccounts: 100, storeFreshMs: 2000, freshMs: 60_000, unknownMs: 30_000 },
-    ...{ waitMs: 2000, staleMs: 300_000 },
+    maxAccounts: 100,
+    storeFreshMs: 2e3,
+    freshMs: 6e4,
+    unknownMs: 3e4,
+    waitMs: 2e3,
+    staleMs: 3e5,
   }
   const accounts = new AccountMemory({
-    ...{ source, directory, settings: () => settings, clock, logger: silentLogger, limits },
+    source,
+    directory,
+    settings: () => settings,
+    clock,
+    logger: silentLogger,
+    limits,
   })
   const pool = new CountingPool()
   const written: Change[] = []
@@ -66,22 +75,28 @@ function house({ appPasswords, stored, user }: Situation) {
   }
   const verifier = new CredentialVerifier(new Memo(1000, clock), pool)
   const rooms = {
-    ...{
-      policy: openPolicy,
-      accounts,
-      verifier,
-      apply: createApply(writer),
-      settings: () => settings,
-      clock,
-    },
+    policy: openPolicy,
+    accounts,
+    verifier,
+    apply: createApply(writer),
+    settings: () => settings,
+    clock,
   }
   const login = (password: string, request: Partial<LoginRequest> = {}): Promise<Outcome> =>
     decide(
       {
-        ...{ door: 'sasl', mechanism: 'PLAIN', service: 'imap', username: 'jane@example.org' },
-        ...{ secret: Secret.fromText(password), remoteIp: '192.0.2.1', localIp: undefined, tls: true },
-        ...{ sessionId: undefined, receivedAtMs: clock.monotonicMs() },
-        ...{ deadlineMs: clock.monotonicMs() + 8000, ...request },
+        door: 'sasl',
+        mechanism: 'PLAIN',
+        service: 'imap',
+        username: 'jane@example.org',
+        secret: Secret.fromText(password),
+        remoteIp: '192.0.2.1',
+        localIp: undefined,
+        tls: true,
+        sessionId: undefined,
+        receivedAtMs: clock.monotonicMs(),
+        deadlineMs: clock.monotonicMs() + 8000,
+        ...request,
       },
       rooms,
     )
@@ -107,8 +122,13 @@ const ours: StoredAppPassword = {
   lastUsedMs: undefined,
 }
 const php = (id: number, password: string, change: Partial<StoredAppPassword> = {}): StoredAppPassword => ({
-  ...{ id, hash: `{PLAIN}${password}`, services: new Set(['imap'] as const), active: true },
-  ...{ own: undefined, lastUsedMs: undefined, ...change },
+  id,
+  hash: `{PLAIN}${password}`,
+  services: new Set(['imap'] as const),
+  active: true,
+  own: undefined,
+  lastUsedMs: undefined,
+  ...change,
 })
 const tagOf = (id: number) =>
   String(id + 100_000).replace(/\d/g, (digit) => 'abcdefghij'.charAt(Number(digit)))
@@ -135,7 +155,9 @@ t.test('a wrong one with a known tag: that row and the main password, then remem
   const password = `${tagOf(5)}-4h3t-9wqe-mn5c-bz8r-2vyb`
   for (let tries = 0; tries < 3; tries += 1)
     t.match(await login(password), {
-      ...{ verdict: 'password_mismatch', why: 'app_password_differs', credential: undefined },
+      verdict: 'password_mismatch',
+      why: 'app_password_differs',
+      credential: undefined,
     })
   t.same(pool.compared, [`{PLAIN}${tagOf(5)}-4h3t-9wqe-mn5c-bz8r-2vya`, '{PLAIN}right'])
 })
