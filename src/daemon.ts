@@ -5,6 +5,7 @@
 import { AccountMemory } from './account/accounts.ts'
 import { followChanges } from './account/follow-changes.ts'
 import { createUserDb } from './account/userdb.ts'
+import type { ConnectionTest } from './check/connection-test.ts'
 import { systemClock } from './clock.ts'
 import type { LoadedConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
@@ -161,11 +162,12 @@ export interface Daemon {
  */
 export async function startDaemon(
   house: House,
-  { config, dataDir }: LoadedConfig,
+  loaded: LoadedConfig,
   logger: Logger,
   version: string,
   bound = new InheritedSockets([]),
 ): Promise<Daemon> {
+  const { config, dataDir } = loaded
   const { clock, login, metrics } = house
   const tokens = tokensOf(config)
   // A wrong token comes with every login of a mail server.
@@ -210,7 +212,17 @@ export async function startDaemon(
     }
     metrics.watch({ saslConnections: () => sasl.reduce((sum, listener) => sum + listener.connections, 0) })
     const readiness = () => house.readiness()
-    const admin = createAdminApp({ login, readiness, metrics, tokens, version, clock, logger: doorLogger })
+    const connectionTest = lazyConnectionTest(house, loaded)
+    const admin = createAdminApp({
+      login,
+      readiness,
+      connectionTest,
+      metrics,
+      tokens,
+      version,
+      clock,
+      logger: doorLogger,
+    })
     // Its UNIX socket opens everything without a token: for the owner and the group of the daemon alone.
     http.push(await listenHttp(admin, config.admin.listen, dataDir, '0660', bound))
     bound.checkAllTaken()
@@ -237,6 +249,22 @@ function besideOf({ mailcow, redis, store }: Config): Beside {
     sogo,
     redis: redis.host !== undefined || redis.socket !== undefined,
     memcached: sogo && mailcow.memcached !== undefined,
+  }
+}
+
+/** Rarely run: its modules are no part of the start. It opens a directory of its own, and asks the open database. */
+function lazyConnectionTest({ clock, store }: House, loaded: LoadedConfig): ConnectionTest {
+  const { config, dataDir } = loaded
+  return async (options) => {
+    const { createConnectionTest } = await import('./check/connection-test.ts')
+    const { openDirectoryProbe } = await import('./directory/open-probe.ts')
+    const test = createConnectionTest(loaded, {
+      clock,
+      env: process.env,
+      openDirectory: () => openDirectoryProbe(config.directory, dataDir, clock),
+      openStore: async () => ({ probe: store.probe, close: async () => {} }),
+    })
+    return test(options)
   }
 }
 

@@ -4,7 +4,14 @@ import type { StoreConfig } from '../config/schema.ts'
 import type { DirectorySettings } from '../config/settings.ts'
 import type { PlannedStep } from './run-steps.ts'
 import { found } from './step.ts'
-import { judgeDatabase, judgeDomains, judgeRights, judgeTables, judgeTemplates } from './store.ts'
+import {
+  isMailTable,
+  judgeDatabase,
+  judgeDomains,
+  judgeRights,
+  judgeTables,
+  judgeTemplates,
+} from './store.ts'
 import type { DomainFigures, StoreProbe } from './store-probe.ts'
 import { median } from './text.ts'
 
@@ -20,6 +27,7 @@ export interface StorePlan {
 /** A new look at what is in the tables goes to the end, with `needs: ['tables']`. */
 export function storeSteps({ probe, schema, settings, clock }: StorePlan): PlannedStep[] {
   let isReadable = true
+  let pending = 0
   let domains: readonly DomainFigures[] = []
   return [
     {
@@ -50,13 +58,17 @@ export function storeSteps({ probe, schema, settings, clock }: StorePlan): Plann
       async run() {
         if (!isReadable)
           return found.skipped('not tried: tables that may not be read look as if they were missing')
-        return judgeTables(probe, schema)
+        const missing = await probe.missing()
+        // Refused where mailcow's are incomplete, which `missing` tells better.
+        pending = schema === 'mailcow' && missing.some(isMailTable) ? 0 : await probe.pendingStatements()
+        return judgeTables({ missing, pending }, schema)
       },
     },
     {
       name: 'domains',
       needs: ['tables'],
       async run() {
+        if (pending > 0) return found.skipped('not tried: the tables are not up to date yet')
         domains = await probe.domains()
         return judgeDomains(domains, await probe.aliasDomains(), settings)
       },

@@ -1,6 +1,6 @@
 /** Judges the database: rights, tables, domains and their limits, templates. */
 import type { DirectorySettings } from '../config/settings.ts'
-import type { AliasDomain, DomainFigures, MissingRight, StoreProbe, TemplateState } from './store-probe.ts'
+import type { AliasDomain, DomainFigures, MissingRight, TemplateState } from './store-probe.ts'
 import { found, type Finding } from './step.ts'
 import { counted, listed } from './text.ts'
 
@@ -25,22 +25,34 @@ export function judgeRights(missing: readonly MissingRight[]): Finding {
   )
 }
 
-/** Throws what the probe throws; `lacksRights`: a table that may not be read may be there. */
-export async function judgeTables(probe: StoreProbe, schema: 'standalone' | 'mailcow'): Promise<Finding> {
-  const pending = await probe.pendingStatements()
+export interface TableState {
+  /** As `table x` and `column x.y`. */
+  readonly missing: readonly string[]
+  /** Statements that would bring them up to date. */
+  readonly pending: number
+}
+
+/** Whether `table x` or `column x.y` speaks of a mail table, not of one of our own. */
+export function isMailTable(what: string): boolean {
+  return !/^(?:table|column) mailpassd_/.test(what)
+}
+
+/** Of our own tables what is missing is made at the start; of mailcow's never by us. */
+export function judgeTables({ missing, pending }: TableState, schema: 'standalone' | 'mailcow'): Finding {
+  const theirs = missing.filter(isMailTable)
+  if (schema === 'mailcow' && theirs.length > 0)
+    return found.failed(
+      `missing: ${theirs.join(', ')}`,
+      'is store.database the database of a mailcow that is up to date? mailcow makes its tables itself at its start',
+    )
   if (pending > 0)
     return found.warning(
       `${counted(pending, 'statement')} would bring the tables up to date`,
       'serve runs them at its start, and `mailpassd migrate` now; both need the rights CREATE and INDEX',
     )
-  const missing = await probe.missing()
-  if (missing.length === 0) return found.ok('all needed tables and columns are there')
-  return found.failed(
-    `missing: ${missing.join(', ')}`,
-    schema === 'mailcow'
-      ? 'is store.database the database of a mailcow that is up to date? mailcow makes its tables itself at its start'
-      : 'somebody changed the tables; restore them from the backup',
-  )
+  return missing.length === 0
+    ? found.ok('all needed tables and columns are there')
+    : found.failed(`missing: ${missing.join(', ')}`, 'somebody changed the tables; restore them')
 }
 
 type Rules = Pick<DirectorySettings, 'loginProvisioning' | 'defaultTemplate' | 'mappings'>

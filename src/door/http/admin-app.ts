@@ -1,5 +1,6 @@
 /** The admin door's routes: health, metrics, the API's description, and logins that say why. */
 import type { FastifyInstance } from 'fastify'
+import type { ConnectionTest } from '../../check/connection-test.ts'
 import type { Clock } from '../../clock.ts'
 import type { Login } from '../../login/login.ts'
 import type { Logger } from '../../telemetry/logger.ts'
@@ -13,6 +14,7 @@ export interface AdminAppOptions {
   readonly login: Login
   /** Asked on each /readyz; answered for within 2 s. */
   readonly readiness: () => Promise<Readiness>
+  readonly connectionTest: ConnectionTest
   readonly metrics: Describing['metrics']
   readonly tokens: readonly AccessToken[]
   /** Of mailpassd, for /openapi.json. */

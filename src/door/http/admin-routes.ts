@@ -1,6 +1,8 @@
 /** The admin door's routes together; also used by openapi.ts, which describes them. */
+import type { ConnectionTest } from '../../check/connection-test.ts'
 import type { Login } from '../../login/login.ts'
 import type { BaseOptions, HttpApp } from './base-app.ts'
+import { addConnectionTestRoute } from './connection-test-route.ts'
 import { addDescribingRoutes, type Describing } from './describing-routes.ts'
 import { addHealthRoutes, type Readiness } from './health-routes.ts'
 import { addLoginAttemptsRoute } from './login-attempts-route.ts'
@@ -8,10 +10,12 @@ import { addLoginAttemptsRoute } from './login-attempts-route.ts'
 export interface AdminRoutes extends Describing {
   readonly login: Login
   readonly readiness: () => Promise<Readiness>
+  readonly connectionTest: ConnectionTest
 }
 
 export function addAdminRoutes(app: HttpApp, routes: AdminRoutes, base: BaseOptions): void {
   addHealthRoutes(app, routes.readiness, base)
   addDescribingRoutes(app, routes)
   addLoginAttemptsRoute(app, routes.login)
+  addConnectionTestRoute(app, routes.connectionTest)
 }

@@ -17,6 +17,8 @@ export const API_ERRORS = {
   /** Of userdb alone: there is certainly no such mailbox. Any other 404 says that the URL is wrong. */
   no_mailbox: 404,
   method_not_allowed: 405,
+  /** The one that may run at a time runs already. */
+  busy: 409,
   body_too_large: 413,
   media_type: 415,
   internal: 500,

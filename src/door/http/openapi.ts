@@ -72,6 +72,7 @@ export async function openApiDocument(version: string): Promise<object> {
     {
       login: neverCalled,
       readiness: neverCalled,
+      connectionTest: neverCalled,
       metrics: { text: neverCalled, contentType: 'text/plain' },
       openApi: neverCalled,
     },

@@ -4,6 +4,7 @@ import { request, type Agent } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { UserDb, UserDbAnswer } from '../../../src/account/userdb.ts'
+import type { ConnectionTest } from '../../../src/check/connection-test.ts'
 import { createAdminApp } from '../../../src/door/http/admin-app.ts'
 import { createAuthApp } from '../../../src/door/http/auth-app.ts'
 import type { AccessToken, Scope } from '../../../src/door/http/access.ts'
@@ -55,6 +56,7 @@ export interface FixtureOptions {
   readonly compatNetworks?: readonly string[]
   readonly sogoNetworks?: readonly string[]
   readonly readiness?: () => Promise<{ ready: boolean; degraded: string[] }>
+  readonly connectionTest?: ConnectionTest
 }
 
 export function makeApps(options: FixtureOptions = {}) {
@@ -81,6 +83,7 @@ export function makeApps(options: FixtureOptions = {}) {
   const admin = createAdminApp({
     login,
     readiness: options.readiness ?? (async () => ({ ready: true, degraded: [] })),
+    connectionTest: options.connectionTest ?? (async () => ({ result: 'ok', exitCode: 0, steps: [], ms: 0 })),
     metrics,
     tokens: tokens(),
     version: '0.0.0',

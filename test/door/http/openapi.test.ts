@@ -46,6 +46,7 @@ t.test('it covers exactly the routes of both doors', async (t) => {
     'get /metrics',
     'get /openapi.json',
     'post /v1/login-attempts',
+    'post /v1/connection-test',
   ])
 })
 
