@@ -19,6 +19,8 @@ export interface Postfix {
   /** Where mailpassd is to listen (a path of the host) before `start`; the directory gives the socket its group. */
   readonly saslSocket: string
   readonly ports: { readonly unix: number; readonly tcp: number; readonly smtp: number }
+  /** `smtpd_sasl_service` -> port of a submission service with it, over the UNIX socket. */
+  readonly services: ReadonlyMap<string, number>
   readonly start: (options: PostfixStart) => Promise<void>
   readonly log: () => string
   readonly stop: () => Promise<void>
@@ -92,7 +94,11 @@ postlog   unix-dgram n - n - 1 postlogd
 `
 
 /** The shipped services on our ports: the two submissions become one over each of mailpassd's sockets. */
-function masterCf(shipped: string, ports: Postfix['ports'], saslPort: number): string {
+function masterCf(
+  shipped: string,
+  { ports, services }: Pick<Postfix, 'ports' | 'services'>,
+  saslPort: number,
+): string {
   const submission = shipped
     .slice(shipped.indexOf('\nsubmission ') + 1, shipped.indexOf('\nsubmissions '))
     .replace('smtpd_tls_security_level=encrypt', 'smtpd_tls_security_level=none')
@@ -102,7 +108,14 @@ function masterCf(shipped: string, ports: Postfix['ports'], saslPort: number): s
 ${on(ports.unix)}
 ${on(ports.tcp)}
   -o smtpd_sasl_path=inet:127.0.0.1:${saslPort}
+${[...services].map(([service, port]) => named(on(port), service)).join('\n')}
 ${SERVICES}`
+}
+
+/** A submission service whose logins are for this service; `` leaves it to Postfix. */
+function named(submission: string, service: string): string {
+  const line = '  -o smtpd_sasl_service=submission\n'
+  return submission.replace(line, service === '' ? '' : line.replace('=submission', `=${service}`))
 }
 
 /** `start-fg` is a shell: ended itself, it would leave master running, with our pipes open. */
@@ -117,11 +130,15 @@ async function end(child: Child | undefined, pidFile: string): Promise<void> {
   }
 }
 
-/** A Postfix with its directories, not yet started. */
-export async function makePostfix(version: PostfixVersion): Promise<Postfix> {
+/** A Postfix with its directories, not yet started. `saslServices`: see `services`; '' is Postfix's own default. */
+export async function makePostfix(
+  version: PostfixVersion,
+  saslServices: readonly string[] = [],
+): Promise<Postfix> {
   const root = await makeRoot(rootOf(version))
-  const [unix = 0, tcp = 0, smtp = 0] = await freePorts(3)
+  const [unix = 0, tcp = 0, smtp = 0, ...others] = await freePorts(3 + saslServices.length)
   const ports = { unix, tcp, smtp }
+  const services = new Map(saslServices.map((service, index) => [service, others[index] ?? 0]))
   const [program, args] = root.command(
     '/bin/sh',
     '-c',
@@ -137,13 +154,17 @@ export async function makePostfix(version: PostfixVersion): Promise<Postfix> {
     const main = await readFile(join(SHIPPED, 'main.cf.inc'), 'utf8')
     const master = await readFile(join(SHIPPED, 'master.cf.inc'), 'utf8')
     await writeFile(join(root.hostDir, 'etc/main.cf'), mainCf(root.dir, main, options))
-    await writeFile(join(root.hostDir, 'etc/master.cf'), masterCf(master, ports, options.saslPort))
+    await writeFile(
+      join(root.hostDir, 'etc/master.cf'),
+      masterCf(master, { ports, services }, options.saslPort),
+    )
     child = startChild(...root.command('/usr/sbin/postfix', '-c', `${root.dir}/etc`, 'start-fg'))
     await child.until(() => accepts(smtp))
   }
   return {
     version,
     ports,
+    services,
     saslSocket: join(root.hostDir, 'queue/mailpassd/auth'),
     start,
     log: () => `${child?.output() ?? ''}${existsSync(logFile) ? readFileSync(logFile, 'latin1') : ''}`,
