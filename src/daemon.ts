@@ -4,6 +4,7 @@
  */
 import { AccountMemory } from './account/accounts.ts'
 import { followChanges } from './account/follow-changes.ts'
+import { createMailMaps } from './account/maps/mail-maps.ts'
 import { createUserDb } from './account/userdb.ts'
 import type { ConnectionTest } from './check/connection-test.ts'
 import { systemClock } from './clock.ts'
@@ -19,6 +20,7 @@ import type { AccessToken } from './door/http/access.ts'
 import { createAdminApp } from './door/http/admin-app.ts'
 import { createAuthApp } from './door/http/auth-app.ts'
 import { listenHttp, type HttpListener } from './door/http/listen.ts'
+import { listenSocketmap, type SocketmapListener } from './door/socketmap/socket.ts'
 import { InheritedSockets } from './door/inherited.ts'
 import { createLoginLog } from './login-log/login-log.ts'
 import { decide } from './login/decide.ts'
@@ -124,6 +126,14 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     login,
     sogoPassword,
     userdb: createUserDb(accounts, config.userdb, outageLogger),
+    maps: createMailMaps({
+      source: store.maps,
+      accounts,
+      settings,
+      clock,
+      logger: outageLogger,
+      recipientDelimiter: config.socketmap.recipient_delimiter,
+    }),
     /** Known users can log in while the database answers; without the directory only those with a recent record. */
     async readiness() {
       const isStoreUp = await store.ping().then(
@@ -150,6 +160,7 @@ export interface Daemon {
   readonly addresses: {
     readonly http: readonly string[]
     readonly sasl: readonly string[]
+    readonly socketmap: readonly string[]
     readonly admin: readonly string[]
   }
   /** Stops listening, lets requests in flight finish, writes what is buffered. */
@@ -174,6 +185,7 @@ export async function startDaemon(
   const doorLogger = sparing(logger, clock)
   const http: HttpListener[] = []
   const sasl: SaslListener[] = []
+  const socketmap: SocketmapListener[] = []
   const follower = followChanges({
     source: house.store.changes,
     changed: (event) => house.accounts.changed(event),
@@ -187,7 +199,7 @@ export async function startDaemon(
   async function close(): Promise<void> {
     await Promise.all([
       ...http.map((listener) => listener.close()),
-      ...sasl.map((listener) => listener.close(DRAIN_MS)),
+      ...[...sasl, ...socketmap].map((listener) => listener.close(DRAIN_MS)),
     ])
     follower.stop()
     await house.close()
@@ -211,6 +223,14 @@ export async function startDaemon(
       )
     }
     metrics.watch({ saslConnections: () => sasl.reduce((sum, listener) => sum + listener.connections, 0) })
+    for (const listener of config.socketmap.listeners) {
+      const answered = metrics.recordMapLookup.bind(metrics)
+      const dependencies = { maps: house.maps, answered, clock, logger: doorLogger, dataDir }
+      socketmap.push(await listenSocketmap(listener, config.socketmap, dependencies))
+    }
+    metrics.watch({
+      socketmapConnections: () => socketmap.reduce((sum, listener) => sum + listener.connections, 0),
+    })
     const readiness = () => house.readiness()
     const connectionTest = lazyConnectionTest(house, loaded)
     const admin = createAdminApp({
@@ -236,6 +256,7 @@ export async function startDaemon(
     addresses: {
       http: authDoor?.addresses ?? [],
       sasl: sasl.map((listener) => listener.address),
+      socketmap: socketmap.map((listener) => listener.address),
       admin: adminDoor?.addresses ?? [],
     },
     close,

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { systemClock } from '../clock.ts'
 import type { LoadedConfig } from '../config/load.ts'
-import type { DirectoryConfig } from '../config/schema.ts'
+import type { Config, DirectoryConfig } from '../config/schema.ts'
 import { withStore, type Store } from '../store/database.ts'
 import type { HostedDomain } from '../store/domains.ts'
 import { silentLogger } from '../telemetry/logger.ts'
@@ -50,7 +50,7 @@ async function checkContent(store: Store, directory: DirectoryConfig): Promise<S
   return [warning('domains', 'there is none, so that nobody can log in', 'mailpassd domain add example.org')]
 }
 
-async function checkTables(store: Store, directory: DirectoryConfig): Promise<Step[]> {
+async function checkTables(store: Store, { directory, socketmap }: Config): Promise<Step[]> {
   await store.ping()
   // Refuses a database that is not what store.schema says, naming what it lacks.
   const pending = await store.migrate({ dryRun: true })
@@ -61,7 +61,7 @@ async function checkTables(store: Store, directory: DirectoryConfig): Promise<St
         `${store.where} answers; ${pending.length} statements bring its tables up to date, which serve runs at its start (mailpassd migrate --dry-run shows them)`,
       ),
     ]
-  const missing = await store.check()
+  const missing = await store.check({ maps: socketmap.listeners.length > 0 })
   if (missing.length > 0)
     return [
       failed(NAME, `${store.where} lacks ${missing.join(', ')}`, 'somebody changed the tables; restore them'),
@@ -83,7 +83,7 @@ export async function checkStore({ config, dataDir }: LoadedConfig): Promise<Ste
     return await withStore(
       { ...config.store, dataDir },
       { clock: systemClock, logger: silentLogger },
-      (store) => checkTables(store, config.directory),
+      (store) => checkTables(store, config),
     )
   } catch (error) {
     return [failedBy(NAME, error)]

@@ -30,7 +30,10 @@ function checkMode(key: string, mode: string, findings: Findings): void {
   if (!mode.endsWith('0')) findings.warn(key, `${mode} lets every user of this machine try passwords`)
 }
 
-/** Parses every listener; findings: malformed ones, SASL beyond loopback without networks, one address twice. */
+/**
+ * Parses every listener; findings: malformed ones, SASL beyond loopback without networks, socketmap beyond
+ * it at all, one address twice.
+ */
 export function checkListeners(config: Config, dataDir: string, findings: Findings): void {
   const listeners: Listener[] = []
   const add = (key: string, text: string): Listen | undefined => {
@@ -74,6 +77,18 @@ export function checkListeners(config: Config, dataDir: string, findings: Findin
         `expected the networks that may connect, since ${text} is not loopback and the protocol has no client authentication; got an empty list`,
       )
     findings.warn(`${key}.listen`, `${text} is not loopback: passwords cross the network unencrypted`)
+  }
+
+  for (const [index, { listen: text, mode }] of config.socketmap.listeners.entries()) {
+    const key = `socketmap.listeners[${index}]`
+    const listen = add(`${key}.listen`, text)
+    if (listen?.kind === 'unix' && !mode.endsWith('0'))
+      findings.warn(`${key}.mode`, `${mode} lets every user of this machine ask which addresses there are`)
+    if (listen?.kind === 'tcp' && !isLoopback(listen.host))
+      findings.problem(
+        `${key}.listen`,
+        `expected a UNIX socket or loopback, since the protocol has no client authentication, got ${describeGot('', text)}`,
+      )
   }
 
   for (const [index, text] of config.admin.listen.entries()) {

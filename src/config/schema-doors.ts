@@ -1,4 +1,4 @@
-/** Sections `http`, `sasl`, `admin`, `compat` and the tokens: where requests come in, and whose. */
+/** Sections `http`, `sasl`, `socketmap`, `admin`, `compat` and the tokens: where requests come in, and whose. */
 import { Type } from 'typebox'
 import { section } from './section.ts'
 
@@ -119,6 +119,45 @@ export const Sasl = section(
     }),
   },
   'SASL door: the Dovecot auth protocol, for Postfix and Exim.',
+)
+
+const SocketmapListener = Type.Object(
+  {
+    listen: listen('unix:/var/spool/postfix/mailpassd/maps'),
+    mode: mode('Mode of a UNIX socket.'),
+  },
+  { additionalProperties: false },
+)
+
+export const Socketmap = section(
+  {
+    listeners: Type.Array(SocketmapListener, {
+      default: [],
+      maxItems: 16,
+      description:
+        'Listeners: UNIX sockets or loopback, since the protocol has no client authentication. UNIX paths are relative to the data directory.',
+    }),
+    recipient_delimiter: Type.String({
+      default: '+',
+      pattern: '^[+=#~._-]{0,4}$',
+      expected: 'none or some of + = # ~ . _ -',
+      description:
+        "Characters that begin an address extension, as Postfix's recipient_delimiter; empty for none. Postfix leaves extensions to a socketmap.",
+    }),
+    max_connections: Type.Integer({
+      default: 10000,
+      minimum: 1,
+      maximum: 100000,
+      description: 'Connections per listener.',
+    }),
+    max_pending: Type.Integer({
+      default: 100,
+      minimum: 1,
+      maximum: 10000,
+      description: 'Look-ups in flight per connection; further ones are read when one is answered.',
+    }),
+  },
+  'Socketmap door: domains, mailboxes, aliases and sender logins for a Postfix without database access.',
 )
 
 export const Admin = section(

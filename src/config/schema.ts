@@ -3,7 +3,7 @@
  * conf/mailpassd.example.toml and docs/configuration.md. Descriptions are the reference's text.
  */
 import { Type, type Static } from 'typebox'
-import { Admin, Compat, Http, Sasl, Token } from './schema-doors.ts'
+import { Admin, Compat, Http, Sasl, Socketmap, Token } from './schema-doors.ts'
 import { Directory } from './schema-directory.ts'
 import { Mailcow, Redis } from './schema-mailcow.ts'
 import { Store } from './schema-store.ts'
@@ -108,6 +108,7 @@ export const Config = Type.Object(
     redis: Redis,
     http: Http,
     sasl: Sasl,
+    socketmap: Socketmap,
     admin: Admin,
     compat: Compat,
     tokens: Type.Array(Token, {
@@ -131,6 +132,8 @@ export type RedisConfig = Config['redis']
 export type HttpConfig = Config['http']
 export type SaslConfig = Config['sasl']
 export type SaslListenerConfig = SaslConfig['listeners'][number]
+export type SocketmapConfig = Config['socketmap']
+export type SocketmapListenerConfig = SocketmapConfig['listeners'][number]
 export type TokenConfig = Config['tokens'][number]
 export type PasswordConfig = Config['password']
 export type LogConfig = Config['log']

@@ -19,6 +19,7 @@ import { DomainTotals } from './domain-totals.ts'
 import { Domains } from './domains.ts'
 import { LoginLogs } from './login-log.ts'
 import type { Beside } from './mailbox-rows.ts'
+import { MailMaps } from './mail-maps.ts'
 import { Mailboxes } from './mailboxes.ts'
 import { createStoreProbe } from './probe.ts'
 import { Outbox } from './outbox.ts'
@@ -34,6 +35,7 @@ export interface Store {
   /** For the connection test: looks whether the tables are in order or not. */
   readonly probe: StoreProbe
   readonly outbox: Outbox
+  readonly maps: MailMaps
   /** `MariaDB 127.0.0.1:3306/mailcow` or `SQLite /path`, for messages. */
   readonly where: string
   /** Whether the database answers now: one trivial statement. Throws MailpassdError store_*. */
@@ -44,7 +46,7 @@ export interface Store {
    */
   ready(): Promise<void>
   /** Needed tables and columns that are not there, as `table x` and `column x.y`. Changes nothing. */
-  check(): Promise<readonly string[]>
+  check(options?: { readonly maps?: boolean }): Promise<readonly string[]>
   /** Brings the tables up to date and gives the statements that ran; `dryRun`: that would run. */
   migrate(options?: { readonly dryRun?: boolean }): Promise<readonly string[]>
   close(): Promise<void>
@@ -86,6 +88,7 @@ export async function openStore(
   const migrator = createMigrator(dialect, options.schema, clock)
   let hasTfa = false
   let hasSogo = false
+  let missingForMaps: readonly string[] = []
   const border: Border = new Border({
     dialect,
     clock,
@@ -97,6 +100,7 @@ export async function openStore(
       const columns = await dialect.columns(dialect.reader)
       const missing = missingColumns(columns, 'all')
       if (missing.length > 0) throw missingError(dialect.where, missing, options.schema)
+      missingForMaps = missingColumns(columns, 'maps')
       hasTfa = columns.get('tfa')?.has('active') === true && columns.get('tfa')?.has('username') === true
       hasSogo = hasSogoView(columns)
     },
@@ -118,13 +122,20 @@ export async function openStore(
     domains: new Domains(border, options.schema, clock),
     probe: createStoreProbe(border, migrator, options.schema),
     outbox: new Outbox(border, clock),
+    maps: new MailMaps(border, () =>
+      missingForMaps.length === 0 ? undefined : missingError(dialect.where, missingForMaps, options.schema),
+    ),
     where: dialect.where,
     ready: () => border.ready(),
     ping: () =>
       border.unprepared(async (db) => {
         await sql`select 1`.execute(db)
       }),
-    check: () => border.unprepared(async (db) => missingColumns(await dialect.columns(db), 'all')),
+    check: ({ maps = false } = {}) =>
+      border.unprepared(async (db) => {
+        const columns = await dialect.columns(db)
+        return [...missingColumns(columns, 'all'), ...(maps ? missingColumns(columns, 'maps') : [])]
+      }),
     migrate: ({ dryRun = false } = {}) =>
       border.unprepared(() => (dryRun ? migrator.pending() : migrator.run())),
     close: () => dialect.close(),

@@ -34,6 +34,7 @@ export interface DomainTable {
   defquota: GeneratedBigNumber
   maxquota: GeneratedBigNumber
   quota: GeneratedBigNumber
+  backupmx: Generated<number>
   active: Generated<number>
 }
 
@@ -43,6 +44,7 @@ export interface AliasTable {
   goto: string
   domain: string
   sogo_visible: Generated<number>
+  sender_allowed: Generated<number>
   active: Generated<number>
 }
 
@@ -54,6 +56,17 @@ export interface AliasDomainTable {
 
 export interface SpamAliasTable {
   address: string
+  goto: string
+  /** Unix time in seconds. */
+  validity: number | null
+  permanent: Generated<number>
+}
+
+export interface SenderAclTable {
+  id: Generated<number>
+  logged_in_as: string
+  /** An address, `@domain`, or `*`. */
+  send_as: string
 }
 
 export interface QuotaTable {
@@ -208,6 +221,7 @@ export interface Tables {
   alias: AliasTable
   alias_domain: AliasDomainTable
   spamalias: SpamAliasTable
+  sender_acl: SenderAclTable
   quota2: QuotaTable
   quota2replica: QuotaTable
   app_passwd: AppPasswordTable
@@ -325,4 +339,12 @@ export const NEEDED_COLUMNS = {
     'tries',
     'last_error',
   ],
+} as const satisfies { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] }
+
+/** What the maps read on top; asked for by their first look-up, so that a mailcow without them still has logins. */
+export const MAP_COLUMNS = {
+  domain: ['backupmx'],
+  alias: ['sender_allowed'],
+  spamalias: ['goto', 'validity', 'permanent'],
+  sender_acl: ['id', 'logged_in_as', 'send_as'],
 } as const satisfies { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] }

@@ -51,6 +51,22 @@ export const METRICS = {
   },
   mailpassd_records: { type: 'gauge', labels: [], help: 'Accounts remembered in memory.' },
   mailpassd_sasl_connections: { type: 'gauge', labels: [], help: 'Connections open on the SASL door.' },
+  mailpassd_map_lookups_total: {
+    type: 'counter',
+    labels: ['map', 'answer'],
+    help: 'Look-ups answered by the socketmap door.',
+  },
+  mailpassd_map_lookup_duration_seconds: {
+    type: 'histogram',
+    labels: ['map'],
+    help: 'Time from the arrival of a look-up to its answer.',
+    buckets: LOGIN_BUCKETS,
+  },
+  mailpassd_socketmap_connections: {
+    type: 'gauge',
+    labels: [],
+    help: 'Connections open on the socketmap door.',
+  },
   mailpassd_login_log_pending: {
     type: 'gauge',
     labels: [],
@@ -97,6 +113,8 @@ export const LABEL_MEANINGS = {
   door: 'sasl, http, mailcow or cli',
   request: 'what was asked for: token, lookup, profile …',
   result: 'ok, or the code of the error as in docs/errors.md',
+  map: 'name of the map that was asked, or other',
+  answer: 'OK, NOTFOUND, TEMP (not known now) or PERM (no such map, or a malformed request)',
   version: 'version of mailpassd',
   node: 'version of Node.js',
 } as const

@@ -30,15 +30,21 @@ export interface DirectoryMetrics {
   recordDirectoryRequest(request: string, result: string, durationMs: number): void
 }
 
+/** What the socketmap door reports of each look-up; both labels are from closed lists. */
+export interface MapMetrics {
+  recordMapLookup(map: string, answer: string, durationMs: number): void
+}
+
 /** Gauges are read when somebody asks; each is a function that costs nothing. */
 export interface GaugeSources {
   readonly passwordPool?: () => { readonly running: number; readonly queued: number }
   readonly records?: () => number
   readonly saslConnections?: () => number
+  readonly socketmapConnections?: () => number
   readonly loginLogPending?: () => number
 }
 
-export interface Metrics extends LoginMetrics, DirectoryMetrics {
+export interface Metrics extends LoginMetrics, DirectoryMetrics, MapMetrics {
   recordDroppedLogLine(): void
   /** Adds sources of gauges, or replaces them. A gauge without a source is 0. */
   watch(sources: GaugeSources): void
@@ -101,6 +107,12 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   })
   gauge('mailpassd_records', () => sources.records?.() ?? 0)
   gauge('mailpassd_sasl_connections', () => sources.saslConnections?.() ?? 0)
+  const mapLookups = counter('mailpassd_map_lookups_total')
+  const mapDuration = new Histogram<string>({
+    ...definition('mailpassd_map_lookup_duration_seconds'),
+    buckets: [...METRICS.mailpassd_map_lookup_duration_seconds.buckets],
+  })
+  gauge('mailpassd_socketmap_connections', () => sources.socketmapConnections?.() ?? 0)
   gauge('mailpassd_login_log_pending', () => sources.loginLogPending?.() ?? 0)
   const overflow = counter('mailpassd_login_log_overflow_total')
   const writeErrors = counter('mailpassd_login_log_write_errors_total')
@@ -143,6 +155,10 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     recordDirectoryRequest(request, result, durationMs) {
       directoryRequests.inc({ request, result })
       directoryDuration.observe({ request }, durationMs / 1000)
+    },
+    recordMapLookup(map, answer, durationMs) {
+      mapLookups.inc({ map, answer })
+      mapDuration.observe({ map }, durationMs / 1000)
     },
     recordDroppedLogLine() {
       droppedLines.inc()

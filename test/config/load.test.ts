@@ -180,6 +180,15 @@ t.test('each kind of mistake has its text', async (t) => {
       'sasl.listeners[0].networks[1]: expected a network such as 192.0.2.0/24 or 2001:db8::/64, got "10.0.0.0/33"',
     ],
     [
+      '[socketmap]\nrecipient_delimiter = "+@"',
+      'socketmap.recipient_delimiter: expected none or some of + = # ~ . _ -, got "+@"',
+    ],
+    [
+      '[[socketmap.listeners]]\nlisten = "10.0.0.1:8147"\n[[socketmap.listeners]]\nlisten = "unix:auth.sock"',
+      'socketmap.listeners[0].listen: expected a UNIX socket or loopback, since the protocol has no client authentication, got "10.0.0.1:8147"',
+      'socketmap.listeners[1].listen: unix:auth.sock is taken by sasl.listeners[1].listen',
+    ],
+    [
       '[compat]\nnetworks = ["mailcow"]\nsogo_networks = ["172.22.1.248"]',
       'compat.networks[0]: expected a network such as 192.0.2.0/24 or 2001:db8::/64, got "mailcow"',
       'compat.sogo_networks[0]: expected a network such as 192.0.2.0/24 or 2001:db8::/64, got "172.22.1.248"',
@@ -344,6 +353,10 @@ t.test('what is risky or unused is a warning', async (t) => {
       'sasl.listeners[0].networks[0]: 0.0.0.0/0 is the whole Internet',
       'sasl.listeners[0].listen: 10.0.0.1:8144 is not loopback: passwords cross the network unencrypted',
       'sasl.listeners[1].mode: 0606 lets every user of this machine try passwords',
+    ],
+    [
+      '[[socketmap.listeners]]\nlisten = "unix:m"\nmode = "0666"',
+      'socketmap.listeners[0].mode: 0666 lets every user of this machine ask which addresses there are',
     ],
     [
       '[admin]\nlisten = ["10.0.0.1:8145"]',

@@ -19,7 +19,7 @@ import { Connection, type ConnectionHost } from './connection.ts'
 import { allowNetworks } from './networks.ts'
 import { formatHandshake } from './reply.ts'
 import type { SessionOptions } from './session.ts'
-import { SWEEP_MS, Timetable } from './timetable.ts'
+import { SWEEP_MS, Timetable } from '../timetable.ts'
 
 /** Dovecot's OUTBUF_THROTTLE_SIZE: a client that has this much of ours to read is not read from. */
 const MAX_PENDING_OUTPUT_BYTES = 50 * 1024

@@ -180,6 +180,7 @@ const INDEXES: readonly (readonly [table: string, ...columns: string[]])[] = [
   ['alias', 'domain'],
   ['alias_domain', 'active'],
   ['alias_domain', 'target_domain'],
+  ['sender_acl', 'send_as'],
   ['app_passwd', 'mailbox'],
   ['app_passwd', 'domain'],
   ['sasl_log', 'username'],

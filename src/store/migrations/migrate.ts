@@ -6,7 +6,7 @@ import { CompiledQuery } from 'kysely'
 import type { Clock } from '../../clock.ts'
 import { MailpassdError } from '../../errors.ts'
 import type { Dialect, Reader } from '../dialect/dialect.ts'
-import { NEEDED_COLUMNS } from '../tables.ts'
+import { MAP_COLUMNS, NEEDED_COLUMNS } from '../tables.ts'
 import { mailTables } from './001-mail-tables.ts'
 import { ownTables } from './002-own-tables.ts'
 import { appPasswords } from './003-app-passwords.ts'
@@ -29,9 +29,13 @@ export interface Migrator {
   run(): Promise<readonly string[]>
 }
 
-/** Tables and columns that are needed and not there: `table x`, `column x.y`. `which` leaves out ours or mailcow's. */
-export function missingColumns(found: Columns, which: 'all' | 'mail'): readonly string[] {
-  return Object.entries(NEEDED_COLUMNS).flatMap(([table, needed]) => {
+/**
+ * Tables and columns that are needed and not there: `table x`, `column x.y`. `mail`: without ours; `maps`: what only
+ * the maps need.
+ */
+export function missingColumns(found: Columns, which: 'all' | 'mail' | 'maps'): readonly string[] {
+  const tables: Readonly<Record<string, readonly string[]>> = which === 'maps' ? MAP_COLUMNS : NEEDED_COLUMNS
+  return Object.entries(tables).flatMap(([table, needed]) => {
     if (which === 'mail' && table.startsWith('mailpassd_')) return []
     const columns = found.get(table)
     if (columns === undefined) return [`table ${table}`]
