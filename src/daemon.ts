@@ -225,7 +225,7 @@ export async function startDaemon(
     metrics.watch({ saslConnections: () => sasl.reduce((sum, listener) => sum + listener.connections, 0) })
     for (const listener of config.socketmap.listeners) {
       const answered = metrics.recordMapLookup.bind(metrics)
-      const dependencies = { maps: house.maps, answered, clock, logger: doorLogger, dataDir }
+      const dependencies = { maps: house.maps, answered, clock, logger: doorLogger, dataDir, bound }
       socketmap.push(await listenSocketmap(listener, config.socketmap, dependencies))
     }
     metrics.watch({

@@ -12,7 +12,7 @@ import type { Clock } from '../../clock.ts'
 import type { SocketmapConfig, SocketmapListenerConfig } from '../../config/schema.ts'
 import { MailpassdError } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
-import { bindServer, formatAddress, isLoopback, parseListen } from '../sockets.ts'
+import { bindServer, formatAddress, isLoopback, parseListen, type BoundBefore } from '../sockets.ts'
 import { SWEEP_MS, Timetable } from '../timetable.ts'
 import { MapConnection, type MapConnectionHost } from './connection.ts'
 import type { MapStatus } from './reply.ts'
@@ -30,6 +30,7 @@ export interface SocketmapDependencies {
   readonly logger: Logger
   /** UNIX paths are relative to it. */
   readonly dataDir: string
+  readonly bound?: BoundBefore
 }
 
 export interface SocketmapListener {
@@ -48,7 +49,7 @@ export interface SocketmapListener {
 export async function listenSocketmap(
   listener: SocketmapListenerConfig,
   { max_connections: maxConnections, max_pending: maxPending }: Omit<SocketmapConfig, 'listeners'>,
-  { maps, answered, clock, logger, dataDir }: SocketmapDependencies,
+  { maps, answered, clock, logger, dataDir, bound }: SocketmapDependencies,
 ): Promise<SocketmapListener> {
   const address = parseListen(listener.listen, dataDir)
   if (!isLoopback(address)) {
@@ -105,7 +106,7 @@ export async function listenSocketmap(
   server.on('drop', () =>
     logger.warn({ listener: listener.listen }, 'a socketmap connection was not accepted: max_connections'),
   )
-  await bindServer(server, address, listener.mode)
+  await bindServer(server, address, listener.mode, bound)
   server.on('error', (error) =>
     logger.error({ listener: listener.listen, err: error }, 'socketmap listener failed'),
   )
