@@ -25,8 +25,9 @@ makes mailboxes on login, one user with a random password; it prints how to try 
 
 Options:
   --config FILE       configuration (docs/configuration.md); all problems in it are told at once
-  --data-dir DIR      where its files and UNIX sockets are (default: var beside the program; with --config
-                      /var/lib/mailpassd, or systemd's state directory)
+  --data-dir DIR      where its files and UNIX sockets are (default: var beside the program, or where a package
+                      installed it ~/.local/state/mailpassd; with --config /var/lib/mailpassd, or systemd's state
+                      directory)
   --http HOST:PORT    the auth door's TCP listener, instead of the configured ones
   --sasl HOST:PORT    the SASL door's TCP listener, instead of the configured ones
   --admin HOST:PORT   the admin door's TCP listener, instead of the configured ones

@@ -10,7 +10,8 @@ const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 /**
  * The data directory, absolute: `--data-dir`, else systemd's $STATE_DIRECTORY, else /var/lib/mailpassd where a
- * configuration file is given, else `var` beside package.json (the embedded default leaves the system alone).
+ * configuration file is given, else `var` beside package.json (the embedded default leaves the system alone); where
+ * that belongs to a package (/usr), the user's own directory for state, after the XDG Base Directory Specification.
  */
 export function chooseDataDir(options: {
   readonly dataDir?: string | undefined
@@ -21,7 +22,13 @@ export function chooseDataDir(options: {
   // systemd.exec(5): several directories are separated by colons; ours is the first.
   const state = options.env['STATE_DIRECTORY']?.split(':')[0]
   if (state !== undefined && state !== '') return resolve(state)
-  return options.path === undefined ? resolve(ROOT, 'var') : '/var/lib/mailpassd'
+  if (options.path !== undefined) return '/var/lib/mailpassd'
+  return ROOT.startsWith('/usr/') ? resolve(stateHome(options.env), 'mailpassd') : resolve(ROOT, 'var')
+}
+
+function stateHome(env: Readonly<Record<string, string | undefined>>): string {
+  const named = env['XDG_STATE_HOME']
+  return named?.startsWith('/') ? named : resolve(env['HOME'] ?? '/', '.local/state')
 }
 
 /** Not mkdir's own `recursive`: where a parent is there and yet takes no directory (/proc), that tries for ever. */

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 const SERVERS_DIR = process.env['MAILPASSD_SERVERS_DIR'] ?? '/opt/mailpassd-servers'
 
 /** `host` is Debian 12 itself; the others are names of chroots. */
-export type RootName = 'host' | 'trixie' | 'exim'
+export type RootName = 'host' | 'trixie' | 'exim' | 'bare'
 
 export interface ServerRoot {
   /** '' for the host. */
