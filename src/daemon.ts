@@ -26,12 +26,13 @@ import { createLoginLog } from './login-log/login-log.ts'
 import { decide } from './login/decide.ts'
 import { createLogin } from './login/login.ts'
 import { createApply } from './mailbox/apply.ts'
+import { besideOf, openConsumers } from './mailcow/consumers.ts'
 import { createSogoPassword } from './mailcow/sogo-password.ts'
+import { startDrain } from './outbox/drain.ts'
 import { createPasswordPool } from './password/pool.ts'
 import { openPolicy } from './policy/policy.ts'
 import { Secret } from './secret.ts'
 import { openStore } from './store/database.ts'
-import type { Beside } from './store/mailbox-rows.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { sparing } from './telemetry/sparing.ts'
@@ -125,6 +126,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     log,
     login,
     sogoPassword,
+    consumers: await openConsumers(config, clock),
     userdb: createUserDb(accounts, config.userdb, outageLogger),
     maps: createMailMaps({
       source: store.maps,
@@ -186,9 +188,16 @@ export async function startDaemon(
   const http: HttpListener[] = []
   const sasl: SaslListener[] = []
   const socketmap: SocketmapListener[] = []
+  const drains = house.consumers.map((consumer) =>
+    startDrain({ ...consumer, source: house.store.outbox, clock, logger: doorLogger }),
+  )
   const follower = followChanges({
     source: house.store.changes,
-    changed: (event) => house.accounts.changed(event),
+    changed: (event) => {
+      house.accounts.changed(event)
+      // What a change asks of others is written with it.
+      for (const drain of drains) drain.wake()
+    },
     clock,
     logger,
   })
@@ -200,6 +209,8 @@ export async function startDaemon(
     await Promise.all([
       ...http.map((listener) => listener.close()),
       ...[...sasl, ...socketmap].map((listener) => listener.close(DRAIN_MS)),
+      // What logins write meanwhile is found by the next start.
+      ...drains.map((drain) => drain.close()),
     ])
     follower.stop()
     await house.close()
@@ -260,16 +271,6 @@ export async function startDaemon(
       admin: adminDoor?.addresses ?? [],
     },
     close,
-  }
-}
-
-/** What is told of a new mailbox; SOGo and its cache are mailcow's. */
-function besideOf({ mailcow, redis, store }: Config): Beside {
-  const sogo = store.schema === 'mailcow' && mailcow.sogo
-  return {
-    sogo,
-    redis: redis.host !== undefined || redis.socket !== undefined,
-    memcached: sogo && mailcow.memcached !== undefined,
   }
 }
 

@@ -150,6 +150,19 @@ t.test('each kind of mistake has its text', async (t) => {
       'store.password: give one of password, password_file and password_env, not 2',
     ],
     [
+      '[redis]\nhost = "redis"\npassword = "a"\npassword_env = "b"',
+      'redis.password: give one of password, password_file and password_env, not 2',
+    ],
+    ['[redis]\nsocket = "redis.sock"', 'redis.socket: expected an absolute path, got "redis.sock"'],
+    [
+      '[mailcow]\nmemcached = "unix:/run/memcached"',
+      'mailcow.memcached: expected host:port or [v6 address]:port, got "unix:/run/memcached"',
+    ],
+    [
+      '[mailcow]\nmemcached = "memcached:0"',
+      'mailcow.memcached: expected host:port or [v6 address]:port, got "memcached:0"',
+    ],
+    [
       '[http]\nlisten = ["8143"]',
       'http.listen[0]: expected host:port, [v6 address]:port or unix:path, got "8143"',
     ],
@@ -343,6 +356,29 @@ t.test('what is risky or unused is a warning', async (t) => {
     ],
     ['[directory]\nrealm = "mail"', 'directory.realm: unused, because directory.kind is "realm-file"'],
     ['[store]\nsocket = "/run/x"', 'store.socket: unused, because store.kind is "sqlite"'],
+    [
+      '[redis]\nuser = "mailpassd"\npassword = "x"',
+      'redis.user: unused, because neither redis.host nor redis.socket is given',
+      'redis.password: unused, because neither redis.host nor redis.socket is given',
+    ],
+    ['[redis]\nhost = "127.0.0.1"\npassword = "x"'],
+    ['[redis]\nhost = "redis"'],
+    [
+      '[redis]\nhost = "redis"\npassword = "x"',
+      'redis.host: "redis" is not loopback: the password crosses the network unencrypted',
+    ],
+    [
+      '[redis]\nhost = "redis"\nsocket = "/run/redis.sock"\npassword = "x"',
+      'redis.host: unused, because redis.socket is given',
+    ],
+    [
+      '[mailcow]\nmemcached = "memcached:11211"',
+      'mailcow.memcached: unused, because store.schema is "standalone"',
+    ],
+    [
+      '[store]\nkind = "mysql"\nschema = "mailcow"\n[mailcow]\nsogo = false\nmemcached = "memcached:11211"',
+      'mailcow.memcached: unused, because mailcow.sogo is off',
+    ],
     [
       '[http]\nlisten = ["0.0.0.0:8143"]\nsocket_mode = "0666"',
       'http.listen[0]: 0.0.0.0:8143 is not loopback: passwords cross the network unencrypted',

@@ -119,7 +119,7 @@ t.test('systemd credentials count where the file names nothing', async (t) => {
   await mkdir(credentials, { recursive: true })
   const env = { CREDENTIALS_DIRECTORY: credentials }
   const text = keycloak('[[tokens]]\nname = "dovecot"\nscopes = ["login"]\n')
-  for (const name of ['client_secret', 'store_password', 'token_dovecot']) {
+  for (const name of ['client_secret', 'store_password', 'redis_password', 'token_dovecot']) {
     await writeFile(join(credentials, name), `${name} ${SECRET}\n`)
     // As systemd shows it where an ACL gives the service's user its right.
     await chmod(join(credentials, name), 0o440)
@@ -127,6 +127,7 @@ t.test('systemd credentials count where the file names nothing', async (t) => {
   const config = await load(text, env)
   t.equal(config.directory.client_secret, `client_secret ${SECRET}`)
   t.equal(config.store.password, `store_password ${SECRET}`)
+  t.equal(config.redis.password, `redis_password ${SECRET}`)
   t.equal(config.tokens[0]?.secret, `token_dovecot ${SECRET}`)
   const own = await load(text.replace('client_id', 'client_secret = "mine"\nclient_id'), env)
   t.equal(own.directory.client_secret, 'mine')

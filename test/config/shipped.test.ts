@@ -11,7 +11,7 @@ const CONF = join(import.meta.dirname, '../../conf')
 const base = await mkdtemp(join(tmpdir(), 'mailpassd-shipped-'))
 t.teardown(() => rm(base, { recursive: true, force: true }))
 
-const SECRETS = ['client_secret', 'store_password', 'token_dovecot']
+const SECRETS = ['client_secret', 'store_password', 'redis_password', 'token_dovecot']
 const shipped = (await readdir(CONF)).filter((name) => name.endsWith('.toml'))
 
 t.test('all are there', async (t) => {

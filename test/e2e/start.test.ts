@@ -187,5 +187,7 @@ suite('conf/mailcow.toml', [keycloakMissing(), mariadbMissing()], async (t) => {
     [/user = ".*"/, `user = "${user}"`],
   ])
   await writeFile(join(dir, 'store_password'), `${password}\n`, { mode: 0o600 })
+  // No Redis answers there, and none is needed.
+  await writeFile(join(dir, 'redis_password'), 'of no Redis\n', { mode: 0o600 })
   await firstLogin(t, config, dataDir)
 })

@@ -47,7 +47,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   'login-log': ['policy'],
   // How mailcow writes what a plan says.
   mailbox: ['account', 'mailcow'],
-  mailcow: ['config', 'password'],
+  mailcow: ['config', 'outbox', 'password'],
   outbox: [],
   password: [],
   policy: [],
@@ -104,6 +104,7 @@ t.test('each foreign package lives in one place', async (t) => {
     mysql2: /^store\/dialect\//,
     'node:sqlite': /^store\/dialect\//,
     undici: /^directory\/keycloak\//,
+    ioredis: /^mailcow\//,
     pino: /^telemetry\//,
     '@prometheus-io/client': /^telemetry\//,
     'smol-toml': /^config\//,
