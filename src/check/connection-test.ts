@@ -142,7 +142,11 @@ async function testStore(
   const { probe } = store
   try {
     const settings = settingsFromConfig(config.directory, config.store)
-    return await runSteps(storeSteps({ probe, schema: config.store.schema, settings, clock }), limits)
+    const {
+      store: { schema },
+      mailcow: { sogo },
+    } = config
+    return await runSteps(storeSteps({ probe, schema, sogo, settings, clock }), limits)
   } finally {
     await store.close()
   }

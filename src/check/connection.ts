@@ -125,11 +125,13 @@ function faultOf(
             hint: 'use one of its names in directory.server_url, or get a certificate for this one',
           }
     case 'CERT_HAS_EXPIRED': {
-      const over = chain.filter(({ validToMs }) => validToMs < nowMs)
-      const [first = own] = over.slice(-1)
-      const isOwn = first === own
+      const over = chain.findLast(({ validToMs }) => validToMs < nowMs)
+      const isOwn = over === own
       return {
-        detail: `${isOwn ? 'the certificate' : 'the authority'} ${first?.subject ?? ''} ended on ${dayOf(first?.validToMs ?? Number.NaN)}`,
+        detail:
+          over === undefined
+            ? `an authority of ${own?.subject ?? 'the certificate'} has ended`
+            : `${isOwn ? 'the certificate' : 'the authority'} ${over.subject} ended on ${dayOf(over.validToMs)}`,
         hint: isOwn
           ? 'renew it on the server, and look whether this machine has the right time'
           : `the server needs a certificate by an authority that is still good; then ${trust}`,

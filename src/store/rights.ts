@@ -9,7 +9,10 @@ import { NEEDED_COLUMNS } from './tables.ts'
 export type Right = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE'
 type NeededTable = keyof typeof NEEDED_COLUMNS
 
-/** What is written beside reading; mailcow's `domain` is only read. test/store/probe.test.ts holds it to the source. */
+/** Made by mailcow alone, and looked for at the start; where it is absent nothing is asked of it. */
+export const SOGO_VIEW = '_sogo_static_view'
+
+/** What is written beside reading; mailcow's `domain` is only read. test/store/rights.test.ts holds it to the source. */
 const WRITTEN: Readonly<Partial<Record<NeededTable, readonly Right[]>>> = {
   mailbox: ['INSERT'],
   alias: ['INSERT'],
@@ -17,26 +20,33 @@ const WRITTEN: Readonly<Partial<Record<NeededTable, readonly Right[]>>> = {
   quota2replica: ['INSERT'],
   user_acl: ['INSERT'],
   tags_mailbox: ['INSERT'],
-  sasl_log: ['INSERT', 'UPDATE'],
+  sasl_log: ['INSERT', 'DELETE'],
   mailpassd_domain: ['INSERT', 'UPDATE'],
   mailpassd_mailbox: ['INSERT', 'UPDATE'],
   mailpassd_change: ['INSERT', 'DELETE'],
   mailpassd_login: ['INSERT', 'UPDATE', 'DELETE'],
+  mailpassd_outbox: ['INSERT', 'UPDATE', 'DELETE'],
 }
 const WRITTEN_STANDALONE: typeof WRITTEN = { domain: ['INSERT', 'UPDATE'] }
 
 export interface NeededRight {
-  readonly table: NeededTable
+  readonly table: NeededTable | typeof SOGO_VIEW
   readonly right: Right
 }
 
 /** All of them, table by table. */
 export function neededRights(schema: 'standalone' | 'mailcow'): readonly NeededRight[] {
   const written = schema === 'standalone' ? { ...WRITTEN, ...WRITTEN_STANDALONE } : WRITTEN
-  return tablesNeeded().flatMap((table) =>
+  const needed = tablesNeeded().flatMap((table) =>
     (['SELECT', ...(written[table] ?? [])] as const).map((right) => ({ table, right })),
   )
+  return schema === 'standalone' ? needed : [...needed, ...SOGO_RIGHTS]
 }
+
+/** REPLACE is both. */
+const SOGO_RIGHTS = (['SELECT', 'INSERT', 'DELETE'] as const).map(
+  (right) => ({ table: SOGO_VIEW, right }) as const,
+)
 
 function tablesNeeded(): NeededTable[] {
   const names: ReadonlySet<string> = new Set(Object.keys(NEEDED_COLUMNS))
@@ -47,7 +57,7 @@ function tablesNeeded(): NeededTable[] {
 /** A statement that needs the right and meets no row. */
 export function statementFor({ table, right }: NeededRight): RawBuilder<unknown> {
   const name = sql.table(table)
-  const column = sql.ref(NEEDED_COLUMNS[table][0])
+  const column = sql.ref(table === SOGO_VIEW ? 'c_uid' : NEEDED_COLUMNS[table][0])
   switch (right) {
     case 'SELECT':
       return sql`select ${column} from ${name} where 1 = 0`
