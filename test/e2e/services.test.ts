@@ -3,13 +3,14 @@
  * every name that `smtpd_sasl_service` is given, Exim. Main and app passwords, flags open and closed, what the mail
  * client is told, and what is recorded of it.
  */
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { parseService } from '../../src/login/service.ts'
-import { dovecotMissing, startDovecot } from '../servers/dovecot.ts'
+import { dovecotMissing, startDovecot, type Dovecot } from '../servers/dovecot.ts'
 import { eximMissing, makeExim } from '../servers/exim.ts'
 import { imapLogin, pop3Login, sieveLogin, smtpLogin } from '../servers/lines.ts'
 import { makePostfix, postfixMissing } from '../servers/postfix.ts'
@@ -107,7 +108,18 @@ async function insertRows(database: FullBackend['database']): Promise<void> {
   }
 }
 
-async function startWays(t: Test, backend: FullBackend): Promise<readonly Way[]> {
+/** A Dovecot, and a socket of mailpassd's as that Dovecot sees it. */
+interface Prober {
+  readonly dovecot: Dovecot
+  readonly socket: string
+}
+
+interface Started {
+  readonly ways: readonly Way[]
+  readonly probers: readonly Prober[]
+}
+
+async function startAll(t: Test, backend: FullBackend): Promise<Started> {
   const postfixes = await Promise.all(POSTFIXES.map((version) => makePostfix(version, NAMES)))
   const exim = await makeExim()
   t.teardown(() => Promise.all([...postfixes.map((postfix) => postfix.stop()), exim.stop()]))
@@ -123,9 +135,14 @@ async function startWays(t: Test, backend: FullBackend): Promise<readonly Way[]>
     if (!t.passing()) t.comment(daemon.log())
   })
   const ways: Way[] = []
+  const probers: Prober[] = []
   for (const version of DOVECOTS) {
-    const { ports, stop } = await startDovecot({ version, url: daemon.url, token: TOKEN, mailDir })
-    t.teardown(stop)
+    const dovecot = await startDovecot({ version, url: daemon.url, token: TOKEN, mailDir })
+    t.teardown(() => dovecot.stop())
+    const root = dovecot.hostDir.slice(0, -dovecot.dir.length)
+    const sibling = postfixes.find((postfix) => (postfix.version === '3.10') === (version === '2.4'))
+    probers.push({ dovecot, socket: (sibling?.saslSocket ?? '').slice(root.length) })
+    const { ports } = dovecot
     const name = `Dovecot ${version}`
     ways.push(
       {
@@ -168,7 +185,7 @@ async function startWays(t: Test, backend: FullBackend): Promise<readonly Way[]>
   }
   await exim.start(start)
   ways.push(smtp('Exim', exim.ports.unix))
-  return ways
+  return { ways, probers }
 }
 
 /** All attempts over all ways, a few at a time: a refusal of Dovecot's takes 2 s. */
@@ -240,6 +257,19 @@ async function recorded(t: Test, backend: FullBackend, ways: readonly Way[]): Pr
   )
 }
 
+/** Dovecot's own client of its protocol at our socket: 2.3 names a service, 2.4 a protocol. */
+async function doveadm(t: Test, { dovecot, socket }: Prober): Promise<void> {
+  const test = (...options: string[]): Promise<string> =>
+    new Promise((resolve) => {
+      const [program, args] = dovecot.doveadm('auth', 'test', '-a', socket, ...options)
+      execFile(program, [...args, `not-pop3@${DOMAIN}`, 'main'], (_error, stdout) => resolve(stdout))
+    })
+  t.match(await test('-x', 'service=imap'), /auth succeeded/)
+  t.match(await test('-x', 'service=pop3'), /auth failed/)
+  t.match(await test('-x', 'service=submission'), /auth succeeded/)
+  t.match(await test(), /auth failed/, 'its own name is no service')
+}
+
 const NEEDED = [
   ...DOVECOTS.map(dovecotMissing),
   ...POSTFIXES.map(postfixMissing),
@@ -256,7 +286,7 @@ suite('services on real mail servers', NEEDED, async (t) => {
     fromKeycloak.map(({ name }) => mailUser(`${name}@${DOMAIN}`, 'main')),
   )
   await insertRows(backend.database)
-  const ways = await startWays(t, backend)
+  const { ways, probers } = await startAll(t, backend)
 
   await t.test('the names in conf/postfix/master.cf.inc are tried below', async (t) => {
     const shipped = readFileSync(join(import.meta.dirname, '../../conf/postfix/master.cf.inc'), 'utf8')
@@ -269,4 +299,6 @@ suite('services on real mail servers', NEEDED, async (t) => {
   })
   await t.test('flags open and closed, main and app passwords', (t) => logIn(t, ways))
   await t.test('what is recorded of them', (t) => recorded(t, backend, ways))
+  for (const prober of probers)
+    await t.test(`doveadm auth test ${prober.dovecot.version}`, (t) => doveadm(t, prober))
 })

@@ -114,7 +114,7 @@ function parseAuth(line: Buffer, start: number, end: number): Command {
         else if (isWord(line, from, nameEnd, 'session')) sessionId = session(line, value, stop)
         break
       case 8:
-        // Dovecot 2.4's name for the service; both stand in a line of its own clients.
+        // What Dovecot 2.4's own client (doveadm auth test) sends in the place of service.
         if (isWord(line, from, nameEnd, 'protocol')) {
           protocol = parseService(text(line, value, stop, MAX_WORD_BYTES) ?? '?')
         }
