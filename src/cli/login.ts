@@ -23,7 +23,7 @@ The running daemon is asked over its admin UNIX socket; where none runs, the com
 itself and says so.
 
 Options:
-  --service NAME   imap (default), pop3, smtp, sieve, eas, dav
+  --service NAME   imap (default), pop3, smtp, sieve, eas, dav, or what a mail server calls them (docs/services.md)
   --ip ADDRESS     the mail client's address
   --json           print the outcome as JSON
   --config FILE    configuration, as for serve
@@ -66,7 +66,10 @@ export const login: Command = {
 
 function attemptOf(username: string, service: string, ip: string | undefined): Attempt {
   if (parseService(service) === 'other') {
-    throw new MailpassdError('usage', 'login: --service must be imap, pop3, smtp, sieve, eas or dav')
+    throw new MailpassdError(
+      'usage',
+      'login: --service must be imap, pop3, smtp, sieve, eas, dav, or what a mail server calls them (docs/services.md)',
+    )
   }
   if (ip !== undefined && isIP(ip) === 0)
     throw new MailpassdError('usage', 'login: --ip must be an IP address')

@@ -283,6 +283,28 @@ t.test(
   },
 )
 
+t.test('sasl_log names services as mailcow does', async (t) => {
+  const { log, writer, request, outcome } = setUp()
+  const cases: [service: LoginRequest['service'], credential: string, told: string][] = [
+    ['imap', 'main', 'imap'],
+    ['smtp', 'app:7', 'smtp'],
+    ['eas', 'main', 'EAS'],
+    ['dav', 'app:7', 'DAV'],
+    ['sogo', 'sogo', 'SOGO'],
+    ['sogo', 'main', 'NONE'],
+    ['sogo', 'app:7', 'NONE'],
+    ['other', 'main', 'OTHER'],
+  ]
+  for (const [service, credential, told] of cases) {
+    const mailbox = `${service}-${credential.replace(':', '')}@example.org`
+    log.record(request({ service, door: 'mailcow' }), outcome('verified', { mailbox, credential }))
+    await log.flush()
+    t.match(writer.saslWrites.at(-1), [
+      { service: told, mailbox, appPasswordId: credential === 'app:7' ? 7 : 0 },
+    ])
+  }
+})
+
 t.test('without sasl_log nothing is written there', async (t) => {
   const { log, writer, request, outcome } = setUp({ saslLog: false })
   log.record(request(), outcome('verified'))

@@ -41,8 +41,15 @@ export const MailcowBody = Type.Object(
   {
     username: Username,
     password: Password,
-    real_rip: Ip('Address of the mail client; empty where it is not known.'),
-    service: Type.Optional(Type.String({ maxLength: 64, description: 'imap, pop3, smtp, sieve or NONE.' })),
+    real_rip: Ip(
+      'Address of the mail client; empty where it is not known. In compat.sogo_networks: no protocol flag is asked.',
+    ),
+    service: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        description: 'imap, pop3, smtp, sieve, or what the mail server calls them.',
+      }),
+    ),
   },
   { description: "One login attempt as mailcow's Lua sends it." },
 )
