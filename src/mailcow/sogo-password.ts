@@ -49,7 +49,8 @@ export function createSogoPassword(options: {
 
   async function read(): Promise<void> {
     const before = await stampOf(path)
-    if (before === stamp) return
+    // After a fault it is tried again each time: not every fault is of the file (too many open files).
+    if (before === stamp && fault === undefined) return
     const found = await readSogoPassword(path)
     password?.wipe()
     // The stamp from before reading: a write during it makes the next look read again.
