@@ -22,6 +22,7 @@ import { createAuthApp } from './door/http/auth-app.ts'
 import { listenHttp, type HttpListener } from './door/http/listen.ts'
 import { listenSocketmap, type SocketmapListener } from './door/socketmap/socket.ts'
 import { InheritedSockets } from './door/inherited.ts'
+import { createExplain } from './explain/explain.ts'
 import { createLoginLog } from './login-log/login-log.ts'
 import { decide } from './login/decide.ts'
 import { createLogin } from './login/login.ts'
@@ -111,6 +112,17 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     clock,
     logger: outageLogger,
   })
+  const explain = createExplain({
+    policy: openPolicy,
+    accounts,
+    settings,
+    hashes: pool,
+    names: store.names,
+    log: store.loginLog,
+    pendingOf: (mailbox) => log.pendingOf(mailbox),
+    clock,
+    logger: outageLogger,
+  })
   metrics.watch({
     passwordPool: () => pool.figures(),
     records: () => accounts.size,
@@ -127,6 +139,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     login,
     sogoPassword,
     consumers: await openConsumers(config, clock),
+    explain,
     userdb: createUserDb(accounts, config.userdb, outageLogger),
     maps: createMailMaps({
       source: store.maps,
@@ -246,6 +259,7 @@ export async function startDaemon(
     const connectionTest = lazyConnectionTest(house, loaded)
     const admin = createAdminApp({
       login,
+      explain: house.explain,
       readiness,
       connectionTest,
       metrics,

@@ -18,7 +18,7 @@ export function standingOf(
 }
 
 /** Where users may choose their address, an unverified one may be anybody's. */
-function needsVerifiedEmail(profile: DirectoryProfile, settings: DirectorySettings): boolean {
+export function needsVerifiedEmail(profile: DirectoryProfile, settings: DirectorySettings): boolean {
   switch (settings.requireEmailVerified) {
     case 'yes':
       return true

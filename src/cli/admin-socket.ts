@@ -7,7 +7,8 @@ import type { Secret } from '../secret.ts'
 
 /** A login has 8 s; an answer that takes longer is none. */
 const TIMEOUT_MS = 10_000
-const MAX_ANSWER_BYTES = 64 * 1024
+/** A mailbox may have 1000 app passwords, and explain tells of each. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 export interface Attempt {
   readonly username: string
@@ -32,7 +33,7 @@ export async function attemptByDaemon(
 ): Promise<object | undefined> {
   const body = bodyOf(attempt, secret)
   try {
-    const answer = await post(socketPath, '/v1/login-attempts', body)
+    const answer = await ask(socketPath, 'POST', '/v1/login-attempts', body)
     return answer === undefined ? undefined : parseAnswer(answer)
   } finally {
     body.fill(0)
@@ -51,15 +52,33 @@ function bodyOf({ username, service, remoteIp }: Attempt, secret: Secret): Buffe
   return Buffer.from(JSON.stringify(body), 'latin1')
 }
 
+/**
+ * What the daemon answers to a GET, or undefined where no daemon answers on the socket.
+ * Throws MailpassdError internal, input_invalid, and store_unavailable where the daemon says temp_fail.
+ */
+export async function askDaemon(socketPath: string, path: string): Promise<object | undefined> {
+  const answer = await ask(socketPath, 'GET', path)
+  if (answer === undefined) return undefined
+  const parsed = parseObject(answer.text)
+  if (answer.status === 200 && parsed !== undefined) return parsed
+  throw refusedBy(answer, parsed)
+}
+
 interface Answer {
   readonly status: number
   readonly text: string
 }
 
-function post(socketPath: string, path: string, body: Buffer): Promise<Answer | undefined> {
+function ask(
+  socketPath: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: Buffer,
+): Promise<Answer | undefined> {
   return new Promise((resolvePromise, reject) => {
-    const headers = { 'content-type': 'application/json', 'content-length': body.length }
-    const asked = request({ socketPath, path, method: 'POST', headers, timeout: TIMEOUT_MS }, (response) => {
+    const headers =
+      body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.length }
+    const asked = request({ socketPath, path, method, headers, timeout: TIMEOUT_MS }, (response) => {
       const chunks: Buffer[] = []
       let byteLength = 0
       response.on('data', (chunk: Buffer) => {
@@ -88,18 +107,20 @@ function post(socketPath: string, path: string, body: Buffer): Promise<Answer | 
   })
 }
 
-function parseAnswer({ status, text }: Answer): object {
-  const parsed = parseObject(text)
+function parseAnswer(answer: Answer): object {
+  const parsed = parseObject(answer.text)
   if (parsed !== undefined && 'verdict' in parsed) return parsed
+  throw refusedBy(answer, parsed)
+}
+
+function refusedBy({ status }: Answer, parsed: object | undefined): MailpassdError {
   const error = parsed !== undefined && 'error' in parsed ? parsed.error : undefined
   const told =
     typeof error === 'object' && error !== null && 'message' in error
       ? String(error.message)
       : `status ${status}`
-  throw new MailpassdError(
-    status === 400 ? 'input_invalid' : 'internal',
-    `the daemon refused the request: ${told}`,
-  )
+  const code = status === 400 ? 'input_invalid' : status === 503 ? 'store_unavailable' : 'internal'
+  return new MailpassdError(code, `the daemon refused the request: ${told}`)
 }
 
 function parseObject(text: string): object | undefined {

@@ -5,6 +5,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['serve', async () => (await import('./serve.ts')).serve],
   ['check', async () => (await import('./check.ts')).check],
   ['login', async () => (await import('./login.ts')).login],
+  ['explain', async () => (await import('./explain.ts')).explain],
   ['hash make', async () => (await import('./hash.ts')).hashMake],
   ['hash verify', async () => (await import('./hash.ts')).hashVerify],
   ['domain add', async () => (await import('./domain.ts')).domainAdd],

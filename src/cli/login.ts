@@ -7,12 +7,11 @@ import { parseService } from '../login/service.ts'
 import { REASONS, VERDICTS } from '../login/why.ts'
 import type { Verdict } from '../login/outcome.ts'
 import type { Secret } from '../secret.ts'
-import { createLogger } from '../telemetry/log.ts'
 import { adminSocketOf, attemptByDaemon, type Attempt } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
 import type { Command, Io } from './command.ts'
+import { withOwnHouse } from './own-house.ts'
 import { readPassword } from './read-password.ts'
-import { version } from './run.ts'
 
 const HELP = `Usage: mailpassd login ADDRESS [--service NAME] [--ip ADDRESS] [--json] [--config FILE] [--data-dir DIR]
 
@@ -83,11 +82,7 @@ async function attemptByOurselves(
   secret: Secret,
   io: Io,
 ): Promise<object> {
-  io.err('mailpassd: no daemon answers on the admin socket; opening the database and the directory myself\n')
-  const logger = createLogger('warn', { destination: { write: (line) => io.err(line) } })
-  const { openHouse } = await import('../daemon.ts')
-  const house = await openHouse(loaded, logger, version())
-  try {
+  return withOwnHouse(loaded, io, async (house) => {
     const receivedAtMs = house.clock.monotonicMs()
     const outcome = await house.login({
       door: 'cli',
@@ -111,9 +106,7 @@ async function attemptByOurselves(
       meaning: REASONS[outcome.why].meaning,
       record_age_ms: outcome.recordAgeMs,
     }
-  } finally {
-    await house.close()
-  }
+  })
 }
 
 function print(answer: object, asJson: boolean, io: Io): ExitCode {

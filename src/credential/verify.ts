@@ -126,6 +126,7 @@ function pairs(candidates: readonly Candidate[], secret: Secret): readonly Pair[
   return candidates.map((candidate) => ({ candidate, secret }))
 }
 
-function noneOf({ tagged, leftOut }: Candidates): Verification {
+/** What it comes to when all that is compared was compared, and none matched. */
+export function noneOf({ tagged, leftOut }: Candidates): Verification {
   return leftOut > 0 ? { kind: 'too_many' } : { kind: 'mismatch', tagged: tagged?.id }
 }

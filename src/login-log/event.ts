@@ -38,3 +38,24 @@ export interface LoginLogWriter {
   writeLogins(entries: readonly LoginLogEntry[]): Promise<void>
   deleteLoginsBefore(atMs: number): Promise<number>
 }
+
+/** Which rows of the log are wanted, by what the database has an index for; the rest is the reader's to choose. */
+export interface LoginRange {
+  readonly mailbox?: string | undefined
+  /** As `networkOf` writes it. Only one of mailbox and network is used as an index. */
+  readonly network?: string | undefined
+  /** Rows whose last login came at this time or later. */
+  readonly sinceMs?: number | undefined
+  /** Rows whose last login came before this time. */
+  readonly beforeMs?: number | undefined
+  /** The last row of the page before: the page begins behind it. */
+  readonly after?: LoginLogEntry | undefined
+  /** At most 500. */
+  readonly limit: number
+}
+
+/** The store as whoever reads the log needs it. Throws MailpassdError store_*. */
+export interface LoginLogSource {
+  /** Rows by the time of their last login, newest first. */
+  readLogins(range: LoginRange): Promise<readonly LoginLogEntry[]>
+}

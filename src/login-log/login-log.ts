@@ -10,7 +10,7 @@ import { networkOf } from '../policy/network.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { LoginMetrics } from '../telemetry/metrics.ts'
 import { cleanName } from './clean-name.ts'
-import type { LoginLog, LoginLogWriter } from './event.ts'
+import type { LoginLog, LoginLogEntry, LoginLogWriter } from './event.ts'
 import { createFlusher } from './flusher.ts'
 import { createLineRule, type LoginLines } from './lines.ts'
 import { createMergeBuffer } from './merge.ts'
@@ -43,6 +43,8 @@ export interface RunningLoginLog extends LoginLog {
   close(): Promise<void>
   /** Entries that are not in the database yet. */
   pending(): number
+  /** Those of one mailbox, as copies: they go on growing here. */
+  pendingOf(mailbox: string): readonly LoginLogEntry[]
 }
 
 /** Whether the mailbox of an outcome is one: strangers must not be able to fill the log with names they make up. */
@@ -168,6 +170,8 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
       }
     },
     pending: () => merged.size + saslLog.size,
+    pendingOf: (mailbox) =>
+      [...merged.waiting()].filter((entry) => entry.mailbox === mailbox).map((entry) => ({ ...entry })),
     ...flusher,
   }
 }

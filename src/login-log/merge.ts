@@ -25,6 +25,8 @@ export interface MergeBuffer {
   take(limit: number): LoginLogEntry[]
   /** Puts entries back that could not be written. Gives the number of logins that found no place. */
   putBack(entries: readonly LoginLogEntry[]): number
+  /** What waits, as it is now. */
+  waiting(): IterableIterator<LoginLogEntry>
   readonly size: number
 }
 
@@ -97,6 +99,7 @@ export function createMergeBuffer(maxKeys: number): MergeBuffer {
       }
       return lost
     },
+    waiting: () => entries.values(),
     get size() {
       return entries.size
     },

@@ -108,7 +108,7 @@ async function look(
  * The plan, unless the gate would close on what it leads to: a refused login writes nothing. A lock stands before
  * everything else. `nowMs` is wall-clock time.
  */
-function planAndGate(
+export function planAndGate(
   account: Account,
   settings: DirectorySettings,
   credential: Credential,
@@ -136,7 +136,7 @@ function bySogo(account: Account, address: Address, request: LoginRequest, rooms
 }
 
 /** Why a password did not match. What the directory did not tell may have been the right hash: not a mismatch then. */
-function whyNot(account: Account, verification: Exclude<Verification, { kind: 'match' }>): Why {
+export function whyNot(account: Account, verification: Exclude<Verification, { kind: 'match' }>): Why {
   if (verification.kind === 'busy') return 'busy'
   const owner = ownerOf(account)
   if (owner.kind === 'unknown') return owner.why

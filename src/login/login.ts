@@ -53,7 +53,7 @@ export function createLogin(parts: LoginParts): Login {
 }
 
 /** The one place where a throw becomes a reason: "don't know" is temp_fail, whatever was thrown. */
-function whyOf(thrown: unknown, logger: Logger): Why {
+export function whyOf(thrown: unknown, logger: Logger): Why {
   const error = toMailpassdError(thrown)
   switch (error.code) {
     case 'store_unavailable':

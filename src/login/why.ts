@@ -207,6 +207,12 @@ export const REASONS = {
 
 export type Why = keyof typeof REASONS
 
+export function isWhy(text: string): text is Why {
+  return Object.hasOwn(REASONS, text)
+}
+
+export const WHYS: readonly Why[] = Object.keys(REASONS).filter(isWhy)
+
 /** The verdict a reason leads to. */
 export function verdictOf(why: Why): Verdict {
   return REASONS[why].verdict

@@ -60,6 +60,21 @@ export function readComparison(hash: string, allowWeak: boolean): Comparison | U
   }
 }
 
+/** What this installation allows a hash to be. */
+export interface Allowance {
+  readonly allowWeak: boolean
+  readonly argon2MemoryMib: number
+}
+
+/** Reads `{SCHEME}hash`; unusable, too, where it asks for more memory than there is for all. Never throws. */
+export function readAllowed(hash: string, { allowWeak, argon2MemoryMib }: Allowance): Comparison | Unusable {
+  const comparison = readComparison(hash, allowWeak)
+  if (isUnusable(comparison) || !('memoryKib' in comparison)) return comparison
+  return comparison.memoryKib > argon2MemoryMib * 1024
+    ? unusable('ARGON2 memory over password.argon2_memory_mib')
+    : comparison
+}
+
 /** A hash of the crypt family by its beginning. */
 export function readCrypt(text: string, allowWeak: boolean): Bcrypt | Argon2 | WorkerCrypt | Unusable {
   // Any byte over 127 makes $2x$ forget up to three bytes before it.

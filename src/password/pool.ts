@@ -8,13 +8,14 @@
  */
 import { availableParallelism } from 'node:os'
 import type { Cancel, Clock } from '../clock.ts'
-import type { HashAnswer, HashVerifier } from '../credential/hash-verifier.ts'
+import type { HashAnswer, HashFacts, HashInspector, HashVerifier } from '../credential/hash-verifier.ts'
 import type { Ticket } from '../policy/ticket.ts'
 import type { Secret } from '../secret.ts'
 import { verifyArgon2 } from './argon2.ts'
 import { loadNativeBcrypt, verifyBcrypt, type Bcrypt, type NativeBcrypt } from './bcrypt.ts'
-import { readComparison, type Slow, type WorkerCrypt } from './comparison.ts'
+import { readAllowed, type Slow, type WorkerCrypt } from './comparison.ts'
 import { equalBytes } from './equal.ts'
+import { inspectHash } from './inspect.ts'
 import { MAX_PASSWORD_BYTES } from './limits.ts'
 import { verifyPbkdf2 } from './pbkdf2.ts'
 import { JobQueue } from './queue.ts'
@@ -54,7 +55,7 @@ export interface PasswordPoolFigures {
   readonly failed: number
 }
 
-export interface PasswordPool extends HashVerifier {
+export interface PasswordPool extends HashVerifier, HashInspector {
   figures(): PasswordPoolFigures
   /** Answers what waits or runs in a worker thread with busy, and ends the threads. Slow comparisons are busy then. */
   close(): Promise<void>
@@ -107,19 +108,18 @@ class Pool implements PasswordPool {
   }
 
   verify(hash: string, secret: Secret, ticket: Ticket): HashAnswer | Promise<HashAnswer> {
-    const comparison = readComparison(hash, this.#options.allowWeak)
+    const comparison = readAllowed(hash, this.#options)
     if (isUnusable(comparison)) return comparison
     if (secret.byteLength > MAX_PASSWORD_BYTES) return 'mismatch'
     if (comparison.kind === 'immediate') return comparison.compare(secret.reveal()) ? 'match' : 'mismatch'
     // crypt(3) ends a password at its first NUL: `right\0anything` would match, and with bcrypt, which repeats
     // password and NUL, so would `right\0right`. The other schemes are of bytes.
     if (isCrypt(comparison) && secret.reveal().includes(0)) return 'mismatch'
-    if (comparison.kind === 'argon2i' || comparison.kind === 'argon2id') {
-      if (comparison.memoryKib > this.#options.argon2MemoryMib * 1024) {
-        return unusable('ARGON2 memory over password.argon2_memory_mib')
-      }
-    }
     return this.#enqueue(comparison, secret, ticket)
+  }
+
+  inspect(hash: string): HashFacts {
+    return inspectHash(hash, this.#options)
   }
 
   figures(): PasswordPoolFigures {

@@ -14,7 +14,21 @@ export type Admission =
 export interface Policy {
   admit(request: LoginRequest): Admission
   observe(request: LoginRequest, outcome: Outcome): void
+  /** What admit would say now; takes nothing from any budget. For explain. */
+  foresee(request: Pick<LoginRequest, 'username' | 'service' | 'door' | 'remoteIp'>): Foreseen
 }
+
+/** `retryAfterSeconds` is absent where the request would be admitted. */
+export interface Foreseen {
+  readonly retryAfterSeconds: number | undefined
+  /** What network or account are charged with, in words. */
+  readonly penalties: readonly string[]
+}
+
+const NOTHING_FORESEEN: Foreseen = Object.freeze({
+  retryAfterSeconds: undefined,
+  penalties: Object.freeze([]),
+})
 
 export const openPolicy: Policy = {
   admit(request) {
@@ -27,4 +41,5 @@ export const openPolicy: Policy = {
     return { kind: 'ticket', ticket }
   },
   observe() {},
+  foresee: () => NOTHING_FORESEEN,
 }

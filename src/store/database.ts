@@ -8,10 +8,11 @@ import type { StoreProbe } from '../check/store-probe.ts'
 import type { Clock } from '../clock.ts'
 import type { StoreConfig } from '../config/schema.ts'
 import { MailpassdError } from '../errors.ts'
-import type { LoginLogWriter } from '../login-log/event.ts'
+import type { LoginLogSource, LoginLogWriter } from '../login-log/event.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { sql } from 'kysely'
 import { Accounts } from './accounts.ts'
+import { AppPasswordNames } from './app-password-names.ts'
 import { Border } from './border.ts'
 import { Changes } from './changes.ts'
 import type { Dialect } from './dialect/dialect.ts'
@@ -29,13 +30,14 @@ import { hasSogoView } from './sogo-row.ts'
 export interface Store {
   readonly accounts: AccountSource
   readonly mailboxes: Mailboxes
-  readonly loginLog: LoginLogWriter
+  readonly loginLog: LoginLogWriter & LoginLogSource
   readonly changes: Changes
   readonly domains: Domains
   /** For the connection test: looks whether the tables are in order or not. */
   readonly probe: StoreProbe
   readonly outbox: Outbox
   readonly maps: MailMaps
+  readonly names: AppPasswordNames
   /** `MariaDB 127.0.0.1:3306/mailcow` or `SQLite /path`, for messages. */
   readonly where: string
   /** Whether the database answers now: one trivial statement. Throws MailpassdError store_*. */
@@ -125,6 +127,7 @@ export async function openStore(
     maps: new MailMaps(border, () =>
       missingForMaps.length === 0 ? undefined : missingError(dialect.where, missingForMaps, options.schema),
     ),
+    names: new AppPasswordNames(border),
     where: dialect.where,
     ready: () => border.ready(),
     ping: () =>

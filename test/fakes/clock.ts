@@ -6,8 +6,11 @@ interface Timer {
   readonly run: () => void
 }
 
+/** Wall-clock time at which a FakeClock begins. */
+export const FAKE_NOW_MS = 1_800_000_000_000
+
 export class FakeClock implements Clock {
-  #nowMs = 1_800_000_000_000
+  #nowMs = FAKE_NOW_MS
   #monotonicMs = 1_000_000
   readonly #timers = new Set<Timer>()
 

@@ -42,7 +42,8 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   config: [],
   credential: ['account'],
   directory: [],
-  door: ['config', 'login', 'sasl'],
+  door: ['config', 'explain', 'login', 'sasl'],
+  explain: ['account', 'credential', 'login', 'login-log', 'mailbox', 'policy'],
   login: ['account', 'credential', 'mailbox', 'policy'],
   'login-log': ['policy'],
   // How mailcow writes what a plan says.

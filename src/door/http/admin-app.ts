@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ConnectionTest } from '../../check/connection-test.ts'
 import type { Clock } from '../../clock.ts'
+import type { Explain } from '../../explain/explain.ts'
 import type { Login } from '../../login/login.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { createAccessRules, type AccessToken } from './access.ts'
@@ -12,6 +13,7 @@ import type { Readiness } from './health-routes.ts'
 
 export interface AdminAppOptions {
   readonly login: Login
+  readonly explain: Explain
   /** Asked on each /readyz; answered for within 2 s. */
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest

@@ -1,14 +1,17 @@
 /** The admin door's routes together; also used by openapi.ts, which describes them. */
 import type { ConnectionTest } from '../../check/connection-test.ts'
+import type { Explain } from '../../explain/explain.ts'
 import type { Login } from '../../login/login.ts'
 import type { BaseOptions, HttpApp } from './base-app.ts'
 import { addConnectionTestRoute } from './connection-test-route.ts'
 import { addDescribingRoutes, type Describing } from './describing-routes.ts'
+import { addExplainRoute } from './explain-route.ts'
 import { addHealthRoutes, type Readiness } from './health-routes.ts'
 import { addLoginAttemptsRoute } from './login-attempts-route.ts'
 
 export interface AdminRoutes extends Describing {
   readonly login: Login
+  readonly explain: Explain
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest
 }
@@ -18,4 +21,5 @@ export function addAdminRoutes(app: HttpApp, routes: AdminRoutes, base: BaseOpti
   addDescribingRoutes(app, routes)
   addLoginAttemptsRoute(app, routes.login)
   addConnectionTestRoute(app, routes.connectionTest)
+  addExplainRoute(app, routes.explain)
 }

@@ -71,6 +71,7 @@ export async function openApiDocument(version: string): Promise<object> {
     app,
     {
       login: neverCalled,
+      explain: neverCalled,
       readiness: neverCalled,
       connectionTest: neverCalled,
       metrics: { text: neverCalled, contentType: 'text/plain' },

@@ -8,6 +8,7 @@ import type { ConnectionTest } from '../../../src/check/connection-test.ts'
 import { createAdminApp } from '../../../src/door/http/admin-app.ts'
 import { createAuthApp } from '../../../src/door/http/auth-app.ts'
 import type { AccessToken, Scope } from '../../../src/door/http/access.ts'
+import type { Explain } from '../../../src/explain/explain.ts'
 import type { Login } from '../../../src/login/login.ts'
 import type { Outcome, Why } from '../../../src/login/outcome.ts'
 import type { LoginRequest } from '../../../src/login/request.ts'
@@ -55,6 +56,7 @@ export interface FixtureOptions {
   readonly userdb?: UserDbAnswer | UserDb
   readonly compatNetworks?: readonly string[]
   readonly sogoNetworks?: readonly string[]
+  readonly explain?: Explain
   readonly readiness?: () => Promise<{ ready: boolean; degraded: string[] }>
   readonly connectionTest?: ConnectionTest
 }
@@ -82,6 +84,7 @@ export function makeApps(options: FixtureOptions = {}) {
   })
   const admin = createAdminApp({
     login,
+    explain: options.explain ?? (() => Promise.reject(new Error('not asked for'))),
     readiness: options.readiness ?? (async () => ({ ready: true, degraded: [] })),
     connectionTest: options.connectionTest ?? (async () => ({ result: 'ok', exitCode: 0, steps: [], ms: 0 })),
     metrics,

@@ -47,6 +47,7 @@ t.test('it covers exactly the routes of both doors', async (t) => {
     'get /openapi.json',
     'post /v1/login-attempts',
     'post /v1/connection-test',
+    'get /v1/explain/{address}',
   ])
 })
 

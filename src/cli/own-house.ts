@@ -1,0 +1,23 @@
+/** The rooms of the daemon without its doors: for commands that find no daemon to ask. */
+import type { LoadedConfig } from '../config/load.ts'
+import type { House } from '../daemon.ts'
+import { createLogger } from '../telemetry/log.ts'
+import type { Io } from './command.ts'
+import { version } from './run.ts'
+
+/** Opens database and directory, says so, runs `work`, and closes them. Throws MailpassdError config_*, store_*. */
+export async function withOwnHouse<T>(
+  loaded: LoadedConfig,
+  io: Io,
+  work: (house: House) => Promise<T>,
+): Promise<T> {
+  io.err('mailpassd: no daemon answers on the admin socket; opening the database and the directory myself\n')
+  const logger = createLogger('warn', { destination: { write: (line) => io.err(line) } })
+  const { openHouse } = await import('../daemon.ts')
+  const house = await openHouse(loaded, logger, version())
+  try {
+    return await work(house)
+  } finally {
+    await house.close()
+  }
+}
