@@ -31,7 +31,8 @@ import {
 } from './facts.ts'
 import { credentialAnswer, credentialAnswers, overall, type Question } from './foreseen.ts'
 import { isLocked } from '../account/lock.ts'
-import { remediesFor, shell } from './remedy.ts'
+import { remediesFor } from './remedy.ts'
+import { shell } from './shell.ts'
 
 export interface ExplainRequest {
   /** As somebody typed it; may be nonsense. */
