@@ -142,11 +142,10 @@ async function testStore(
   const { probe } = store
   try {
     const settings = settingsFromConfig(config.directory, config.store)
-    const {
-      store: { schema },
-      mailcow: { sogo },
-    } = config
-    return await runSteps(storeSteps({ probe, schema, sogo, settings, clock }), limits)
+    const { schema } = config.store
+    const { sogo } = config.mailcow
+    const maps = config.socketmap.listeners.length > 0
+    return await runSteps(storeSteps({ probe, schema, sogo, maps, settings, clock }), limits)
   } finally {
     await store.close()
   }

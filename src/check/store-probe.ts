@@ -39,9 +39,9 @@ export interface StoreProbe {
   /** How many statements would bring the tables up to date; throws store_schema where they are somebody else's. */
   pendingStatements(): Promise<number>
   /** Needed rights that our user has not. Tables that are missing say nothing. */
-  missingRights(): Promise<readonly MissingRight[]>
-  /** Needed tables and columns that are not there, as `table x` and `column x.y`. */
-  missing(): Promise<readonly string[]>
+  missingRights(options: { readonly maps: boolean }): Promise<readonly MissingRight[]>
+  /** Needed tables and columns that are not there, as `table x` and `column x.y`; `maps`: for Postfix's maps as well. */
+  missing(options: { readonly maps: boolean }): Promise<readonly string[]>
   domains(): Promise<readonly DomainFigures[]>
   aliasDomains(): Promise<readonly AliasDomain[]>
   /** Mailbox templates, the first of each name. */

@@ -22,12 +22,14 @@ export interface StorePlan {
   readonly schema: StoreConfig['schema']
   /** Whether new mailboxes get a row in SOGo's view. */
   readonly sogo: boolean
+  /** Whether Postfix asks for maps. */
+  readonly maps: boolean
   readonly settings: DirectorySettings
   readonly clock: Clock
 }
 
 /** A new look at what is in the tables goes to the end, with `needs: ['tables']`. */
-export function storeSteps({ probe, schema, sogo, settings, clock }: StorePlan): PlannedStep[] {
+export function storeSteps({ probe, schema, sogo, maps, settings, clock }: StorePlan): PlannedStep[] {
   let isReadable = true
   let pending = 0
   let domains: readonly DomainFigures[] = []
@@ -49,7 +51,7 @@ export function storeSteps({ probe, schema, sogo, settings, clock }: StorePlan):
       name: 'rights',
       needs: ['database'],
       async run() {
-        const all = await probe.missingRights()
+        const all = await probe.missingRights({ maps })
         const missing = sogo ? all : all.filter(({ table }) => table !== '_sogo_static_view')
         isReadable = !missing.some(({ right }) => right === 'SELECT')
         return judgeRights(missing)
@@ -61,7 +63,7 @@ export function storeSteps({ probe, schema, sogo, settings, clock }: StorePlan):
       async run() {
         if (!isReadable)
           return found.skipped('not tried: tables that may not be read look as if they were missing')
-        const missing = await probe.missing()
+        const missing = await probe.missing({ maps })
         // Refused where mailcow's are incomplete, which `missing` tells better.
         pending = schema === 'mailcow' && missing.some(isMailTable) ? 0 : await probe.pendingStatements()
         return judgeTables({ missing, pending }, schema)

@@ -7,45 +7,20 @@ import type { Directory } from '../directory/directory.ts'
 import { openDirectory, realmFilePath } from '../directory/open.ts'
 import type { DirectoryProfile } from '../directory/user.ts'
 import { silentLogger } from '../telemetry/logger.ts'
-import { failed, failedBy, ok, warning, type Step } from '../check/step.ts'
+import { NOBODY } from '../check/lookup.ts'
+import { judgeHashAttribute, judgeTemplateAttribute } from '../check/realm.ts'
+import { failedBy, ok, warning, type Step } from '../check/step.ts'
 
 const NAME = 'directory'
 
-/** RFC 2606 §2: nobody has an address there, and yet it takes the whole way of a look-up. */
-const NOBODY = 'mailpassd-check@mailpassd.invalid'
-
+/** What the profile has against it; nothing where all is well. */
 function judgeProfile(profile: DirectoryProfile, config: DirectoryConfig): Step[] {
   const { password_attribute: password, template_attribute: template } = config
-  const steps: Step[] = []
-  if (!profile.hashVisible)
-    steps.push(
-      failed(
-        `${NAME}: ${password}`,
-        'the realm hides this attribute from us, and drops in silence what is written to it: nobody can log in',
-        `declare ${password} in the realm's user profile, view and edit for administrators alone (docs/keycloak.md)`,
-      ),
-    )
-  if (profile.hashSelfEdited)
-    steps.push(
-      failed(
-        `${NAME}: ${password}`,
-        'users may read and edit this attribute themselves: they see their hash and can replace it',
-        `declare ${password} in the realm's user profile, view and edit for administrators alone (docs/keycloak.md)`,
-      ),
-    )
-  if (profile.templateSelfEdited) {
-    const detail = 'users may edit this attribute themselves'
-    const hint = `declare ${template} in the realm's user profile, edit for administrators alone (docs/keycloak.md)`
-    steps.push(
-      config.trust_user_attributes
-        ? warning(
-            `${NAME}: ${template}`,
-            `${detail}, and directory.trust_user_attributes lets them choose their template`,
-            hint,
-          )
-        : failed(`${NAME}: ${template}`, `${detail}, so that it is ignored`, hint),
-    )
-  }
+  const { hashVisible: visible, hashSelfEdited: selfEdited, templateSelfEdited } = profile
+  const steps = [
+    { name: `${NAME}: ${password}`, ...judgeHashAttribute(password, { visible, selfEdited }) },
+    { name: `${NAME}: ${template}`, ...judgeTemplateAttribute({ selfEdited: templateSelfEdited }, config) },
+  ]
   if (profile.emailSelfChosen && config.require_email_verified === 'no')
     steps.push(
       warning(
@@ -54,7 +29,7 @@ function judgeProfile(profile: DirectoryProfile, config: DirectoryConfig): Step[
         'set directory.require_email_verified = "auto"',
       ),
     )
-  return steps
+  return steps.filter(({ result }) => result !== 'ok')
 }
 
 /** Tries the directory as a login does: token, look-up, user profile. Only reads. */

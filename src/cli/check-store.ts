@@ -3,54 +3,27 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { systemClock } from '../clock.ts'
 import type { LoadedConfig } from '../config/load.ts'
-import type { Config, DirectoryConfig } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
+import { settingsFromConfig } from '../config/settings.ts'
 import { withStore, type Store } from '../store/database.ts'
-import type { HostedDomain } from '../store/domains.ts'
 import { silentLogger } from '../telemetry/logger.ts'
+import { judgeTemplates } from '../check/store.ts'
 import { failed, failedBy, ok, warning, type Step } from '../check/step.ts'
 
 const NAME = 'store'
 
-/** Names of templates that the configuration or a domain gives and the database does not have. */
-async function missingTemplates(
-  store: Store,
-  domains: readonly HostedDomain[],
-  directory: DirectoryConfig,
-): Promise<Step[]> {
-  const named = new Map<string, string>()
-  for (const { name, template } of domains) if (template !== undefined) named.set(template, `domain ${name}`)
-  for (const [index, { template }] of directory.mappings.entries())
-    named.set(template, `directory.mappings[${index}]`)
-  if (directory.default_template !== undefined)
-    named.set(directory.default_template, 'directory.default_template')
-  const [first] = domains
-  if (named.size === 0 || first === undefined) return []
-  // What making a mailbox would see; this one never exists, for `/` is in no mailbox's name.
-  const local = 'mailpassd/check'
-  const { making } = await store.accounts.loadAccount({
-    local,
-    domain: first.name,
-    full: `${local}@${first.name}`,
-  })
-  const known = new Set(making?.templates.map(({ name }) => name))
-  return [...named]
-    .filter(([template]) => !known.has(template))
-    .map(([template, by]) =>
-      failed(
-        'templates',
-        `${by} names the mailbox template ${JSON.stringify(template)}, which does not exist`,
-      ),
-    )
+async function checkContent(store: Store, config: Config): Promise<Step[]> {
+  const domains = await store.probe.domains()
+  if (domains.length === 0)
+    return [
+      warning('domains', 'there is none, so that nobody can log in', 'mailpassd domain add example.org'),
+    ]
+  const settings = settingsFromConfig(config.directory, config.store)
+  const templates = { name: 'templates', ...judgeTemplates(await store.probe.templates(), domains, settings) }
+  return [ok('domains', `${domains.length}`), ...(templates.result === 'ok' ? [] : [templates])]
 }
 
-async function checkContent(store: Store, directory: DirectoryConfig): Promise<Step[]> {
-  const domains = await store.domains.list()
-  if (domains.length > 0)
-    return [ok('domains', `${domains.length}`), ...(await missingTemplates(store, domains, directory))]
-  return [warning('domains', 'there is none, so that nobody can log in', 'mailpassd domain add example.org')]
-}
-
-async function checkTables(store: Store, { directory, socketmap }: Config): Promise<Step[]> {
+async function checkTables(store: Store, config: Config): Promise<Step[]> {
   await store.ping()
   // Refuses a database that is not what store.schema says, naming what it lacks.
   const pending = await store.migrate({ dryRun: true })
@@ -61,12 +34,12 @@ async function checkTables(store: Store, { directory, socketmap }: Config): Prom
         `${store.where} answers; ${pending.length} statements bring its tables up to date, which serve runs at its start (mailpassd migrate --dry-run shows them)`,
       ),
     ]
-  const missing = await store.check({ maps: socketmap.listeners.length > 0 })
+  const missing = await store.check({ maps: config.socketmap.listeners.length > 0 })
   if (missing.length > 0)
     return [
       failed(NAME, `${store.where} lacks ${missing.join(', ')}`, 'somebody changed the tables; restore them'),
     ]
-  return [ok(NAME, `${store.where} answers; all tables are there`), ...(await checkContent(store, directory))]
+  return [ok(NAME, `${store.where} answers; all tables are there`), ...(await checkContent(store, config))]
 }
 
 /** Opens the database and looks at its tables. A SQLite file that is absent is not made. */

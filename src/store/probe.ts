@@ -12,7 +12,7 @@ import { MAX_TEMPLATES } from './account-query.ts'
 import type { Border } from './border.ts'
 import type { Dialect, Reader } from './dialect/dialect.ts'
 import { missingColumns, type Migrator, type Schema } from './migrations/migrate.ts'
-import { neededRights, statementFor } from './rights.ts'
+import { neededRights, statementFor, type NeededRight } from './rights.ts'
 
 const MAX_DOMAINS = 100_000
 const MIB = 1024 * 1024
@@ -23,12 +23,20 @@ export function createStoreProbe(border: Border, migrator: Migrator, schema: Sch
     where: dialect.where,
     version: () => border.unprepared((db) => versionOf(db, dialect)),
     pendingStatements: () => border.unprepared(async () => (await migrator.pending()).length),
-    missingRights: () => border.unprepared(() => missingRights(dialect, schema)),
-    missing: () => border.unprepared(async (db) => missingColumns(await dialect.columns(db), 'all')),
+    missingRights: ({ maps }) =>
+      border.unprepared(() => missingRights(dialect, neededRights(schema, { maps }))),
+    missing: ({ maps }) => border.unprepared(async (db) => missing(await dialect.columns(db), maps)),
     domains: () => border.unprepared(domains),
     aliasDomains: () => border.unprepared(aliasDomains),
     templates: () => border.unprepared(templates),
   }
+}
+
+type Columns = Parameters<typeof missingColumns>[0]
+
+function missing(columns: Columns, maps: boolean): readonly string[] {
+  const always = missingColumns(columns, 'all')
+  return maps ? [...always, ...missingColumns(columns, 'maps')] : always
 }
 
 async function versionOf(db: Reader, dialect: Dialect): Promise<string> {
@@ -38,11 +46,14 @@ async function versionOf(db: Reader, dialect: Dialect): Promise<string> {
 }
 
 /** Within one transaction, which is rolled back: whoever may not write at all is told by its beginning. */
-async function missingRights(dialect: Dialect, schema: Schema): Promise<readonly MissingRight[]> {
+async function missingRights(
+  dialect: Dialect,
+  all: readonly NeededRight[],
+): Promise<readonly MissingRight[]> {
   const trx = await dialect.writer.startTransaction().execute()
   try {
     const missing: MissingRight[] = []
-    for (const needed of neededRights(schema)) {
+    for (const needed of all) {
       const fault = await statementFor(needed)
         .execute(trx)
         .then(

@@ -4,16 +4,18 @@
  * understood with its roles, wildcards and columns, and says nothing of a server that is read-only.
  */
 import { sql, type RawBuilder } from 'kysely'
-import { NEEDED_COLUMNS } from './tables.ts'
+import type { Schema } from './migrations/migrate.ts'
+import { MAP_COLUMNS, NEEDED_COLUMNS } from './tables.ts'
 
 export type Right = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE'
-type NeededTable = keyof typeof NEEDED_COLUMNS
 
 /** Made by mailcow alone, and looked for at the start; where it is absent nothing is asked of it. */
-export const SOGO_VIEW = '_sogo_static_view'
+const SOGO_VIEW = '_sogo_static_view'
 
-/** What is written beside reading; mailcow's `domain` is only read. test/store/rights.test.ts holds it to the source. */
-const WRITTEN: Readonly<Partial<Record<NeededTable, readonly Right[]>>> = {
+type NeededTable = keyof typeof NEEDED_COLUMNS | typeof SOGO_VIEW
+
+/** What is written beside reading (REPLACE is INSERT and DELETE). test/store/rights.test.ts holds it to the source. */
+const WRITTEN = {
   mailbox: ['INSERT'],
   alias: ['INSERT'],
   quota2: ['INSERT'],
@@ -26,38 +28,38 @@ const WRITTEN: Readonly<Partial<Record<NeededTable, readonly Right[]>>> = {
   mailpassd_change: ['INSERT', 'DELETE'],
   mailpassd_login: ['INSERT', 'UPDATE', 'DELETE'],
   mailpassd_outbox: ['INSERT', 'UPDATE', 'DELETE'],
-}
-const WRITTEN_STANDALONE: typeof WRITTEN = { domain: ['INSERT', 'UPDATE'] }
+} as const satisfies { readonly [T in NeededTable]?: readonly Right[] }
+
+/** With the schema of that name alone: mailcow's domains are only read. */
+const WRITTEN_WITH = {
+  standalone: { domain: ['INSERT', 'UPDATE'] },
+  mailcow: { [SOGO_VIEW]: ['INSERT', 'DELETE'] },
+} as const satisfies Record<Schema, { readonly [T in NeededTable]?: readonly Right[] }>
 
 export interface NeededRight {
-  readonly table: NeededTable | typeof SOGO_VIEW
+  readonly table: string
   readonly right: Right
 }
 
-/** All of them, table by table. */
-export function neededRights(schema: 'standalone' | 'mailcow'): readonly NeededRight[] {
-  const written = schema === 'standalone' ? { ...WRITTEN, ...WRITTEN_STANDALONE } : WRITTEN
-  const needed = tablesNeeded().flatMap((table) =>
+/** All of them; `maps`: with what Postfix's maps read. */
+export function neededRights(schema: Schema, { maps }: { readonly maps: boolean }): readonly NeededRight[] {
+  const written: Readonly<Record<string, readonly Right[]>> = { ...WRITTEN, ...WRITTEN_WITH[schema] }
+  const tables = new Set([
+    ...Object.keys(NEEDED_COLUMNS),
+    ...(maps ? Object.keys(MAP_COLUMNS) : []),
+    ...Object.keys(written),
+  ])
+  return [...tables].flatMap((table) =>
     (['SELECT', ...(written[table] ?? [])] as const).map((right) => ({ table, right })),
   )
-  return schema === 'standalone' ? needed : [...needed, ...SOGO_RIGHTS]
 }
 
-/** REPLACE is both. */
-const SOGO_RIGHTS = (['SELECT', 'INSERT', 'DELETE'] as const).map(
-  (right) => ({ table: SOGO_VIEW, right }) as const,
-)
-
-function tablesNeeded(): NeededTable[] {
-  const names: ReadonlySet<string> = new Set(Object.keys(NEEDED_COLUMNS))
-  const isNeeded = (name: string): name is NeededTable => names.has(name)
-  return [...names].filter(isNeeded)
-}
+const COLUMNS: Readonly<Record<string, readonly string[]>> = { ...MAP_COLUMNS, ...NEEDED_COLUMNS }
 
 /** A statement that needs the right and meets no row. */
 export function statementFor({ table, right }: NeededRight): RawBuilder<unknown> {
   const name = sql.table(table)
-  const column = sql.ref(table === SOGO_VIEW ? 'c_uid' : NEEDED_COLUMNS[table][0])
+  const column = sql.ref(COLUMNS[table]?.[0] ?? 'c_uid')
   switch (right) {
     case 'SELECT':
       return sql`select ${column} from ${name} where 1 = 0`

@@ -82,7 +82,8 @@ export async function runLive(t: Test, wish: LiveWish): Promise<LiveReport> {
   return { exitCode: codes[0] ?? -1, steps, json, text: asText.seen.out, all }
 }
 
-function stepsOf(json: unknown): LiveStep[] {
+/** The steps of an answer in JSON. */
+export function stepsOf(json: unknown): LiveStep[] {
   const steps: unknown = Object(json).steps
   if (!Array.isArray(steps)) throw new Error('no steps')
   return steps.map((step) => {

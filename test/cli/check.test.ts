@@ -156,7 +156,7 @@ t.test('the database: no domain, templates that do not exist, tables that somebo
   t.equal(code, EXIT.config)
   t.same(lines.slice(4), [
     'ok       domains: 1',
-    'failed   templates: directory.mappings[0] names the mailbox template "Gone", which does not exist',
+    'failed   templates: directory.mappings[0] names the mailbox template "Gone", which does not exist | there are: Default',
   ])
 
   const { DatabaseSync } = await import('node:sqlite')

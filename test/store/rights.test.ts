@@ -31,7 +31,7 @@ function written(): Set<string> {
 
 t.test('what the store writes is asked for', async (t) => {
   const needed = new Set(
-    [...neededRights('standalone'), ...neededRights('mailcow')].map(
+    [...neededRights('standalone', { maps: true }), ...neededRights('mailcow', { maps: true })].map(
       ({ table, right }) => `${table} ${right}`,
     ),
   )
@@ -44,7 +44,7 @@ t.test('what the store writes is asked for', async (t) => {
 
 t.test("mailcow's domains are only read", async (t) => {
   t.same(
-    neededRights('mailcow')
+    neededRights('mailcow', { maps: true })
       .filter(({ table }) => table === 'domain')
       .map(({ right }) => right),
     ['SELECT'],
