@@ -21,10 +21,11 @@ start; to change it, restart the daemon.
   are relative to the data directory.
 - The data directory is \`--data-dir\`, else systemd's \`$STATE_DIRECTORY\`, else \`/var/lib/mailpassd\`; without
   \`--config\` it is \`var\` beside the program. It is made with mode 0700.
-- A secret (\`directory.client_secret\`, \`store.password\`, \`redis.password\`, \`tokens.secret\`) is given in one way of
-  these: in the file itself; by \`…_file\`, a file with the secret as its only line; by \`…_env\`, an environment
-  variable; or by a systemd credential (\`LoadCredential=\`) of the name \`client_secret\`, \`store_password\`,
-  \`redis_password\` or \`token_\` and the token's name, which counts where none of the others is given.
+- A secret (\`directory.client_secret\`, \`store.password\`, \`redis.password\`, \`tokens.secret\`,
+  \`dovecot.endpoints.api_key\`) is given in one way of these: in the file itself; by \`…_file\`, a file with the secret
+  as its only line; by \`…_env\`, an environment variable; or by a systemd credential (\`LoadCredential=\`) of the name
+  \`client_secret\`, \`store_password\`, \`redis_password\`, \`token_\` and the token's name, or \`doveadm_\` and the
+  endpoint's name, which counts where none of the others is given.
 - A file with a secret in it that everybody, or a group other than the daemon's own, may read is refused.
 - Listeners are \`host:port\`, \`[IPv6 address]:port\` or \`unix:path\`. An address may be named once.
 `

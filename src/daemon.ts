@@ -13,6 +13,7 @@ import type { Config } from './config/schema.ts'
 import { settingsFromConfig } from './config/settings.ts'
 import { Memo } from './credential/memo.ts'
 import { CredentialVerifier } from './credential/verify.ts'
+import { openDovecots, sessionEnding } from './dovecot/open.ts'
 import { openDirectory } from './directory/open.ts'
 import { watchDirectory } from './directory/watched.ts'
 import { listenSasl, type SaslListener } from './door/dovecot-auth/socket.ts'
@@ -23,13 +24,15 @@ import { listenHttp, type HttpListener } from './door/http/listen.ts'
 import { listenSocketmap, type SocketmapListener } from './door/socketmap/socket.ts'
 import { InheritedSockets } from './door/inherited.ts'
 import { createExplain } from './explain/explain.ts'
+import { createIncidents } from './incident/lock-account.ts'
 import { createLoginLog } from './login-log/login-log.ts'
 import { decide } from './login/decide.ts'
 import { createLogin } from './login/login.ts'
 import { createApply } from './mailbox/apply.ts'
 import { besideOf, openConsumers } from './mailcow/consumers.ts'
 import { createSogoPassword } from './mailcow/sogo-password.ts'
-import { startDrain } from './outbox/drain.ts'
+import { isStuck } from './outbox/figures.ts'
+import { startOutboxWork } from './outbox/work.ts'
 import { createPasswordPool } from './password/pool.ts'
 import { openPolicy } from './policy/policy.ts'
 import { Secret } from './secret.ts'
@@ -51,7 +54,10 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   const clock = systemClock
   const outageLogger = sparing(logger, clock)
   const metrics = createMetrics({ version })
-  const store = await openStore({ ...config.store, dataDir }, { clock, logger, beside: besideOf(config) })
+  const store = await openStore(
+    { ...config.store, dataDir },
+    { clock, logger, beside: besideOf(config), ending: sessionEnding(config) },
+  )
   const directory = watchDirectory(await openDirectory(config.directory, dataDir, { clock, logger }), {
     clock,
     waitMs: DIRECTORY_WAIT_MS,
@@ -138,8 +144,14 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     log,
     login,
     sogoPassword,
-    consumers: await openConsumers(config, clock),
     explain,
+    consumers: [
+      ...(await openConsumers(config, clock)),
+      ...openDovecots(config, {
+        isWanted: (address, cause) => store.locks.isWanted(address, cause),
+        logger,
+      }),
+    ],
     userdb: createUserDb(accounts, config.userdb, outageLogger),
     maps: createMailMaps({
       source: store.maps,
@@ -156,9 +168,11 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
         () => false,
       )
       const failure = directory.lastFailure()
+      const waiting = isStoreUp ? await store.outbox.pending().catch(() => []) : []
       const degraded = [
         ...(isStoreUp ? [] : ['store_down']),
         ...(failure === undefined ? [] : ['directory_down']),
+        ...(isStuck(waiting, clock.nowMs()) ? ['outbox_stuck'] : []),
       ]
       return { ready: isStoreUp, degraded }
     },
@@ -201,15 +215,19 @@ export async function startDaemon(
   const http: HttpListener[] = []
   const sasl: SaslListener[] = []
   const socketmap: SocketmapListener[] = []
-  const drains = house.consumers.map((consumer) =>
-    startDrain({ ...consumer, source: house.store.outbox, clock, logger: doorLogger }),
-  )
+  const { store } = house
+  const outbox = startOutboxWork({
+    consumers: house.consumers,
+    source: store.outbox,
+    clock,
+    logger: doorLogger,
+  })
   const follower = followChanges({
-    source: house.store.changes,
+    source: store.changes,
     changed: (event) => {
       house.accounts.changed(event)
       // What a change asks of others is written with it.
-      for (const drain of drains) drain.wake()
+      outbox.wake()
     },
     clock,
     logger,
@@ -223,7 +241,7 @@ export async function startDaemon(
       ...http.map((listener) => listener.close()),
       ...[...sasl, ...socketmap].map((listener) => listener.close(DRAIN_MS)),
       // What logins write meanwhile is found by the next start.
-      ...drains.map((drain) => drain.close()),
+      outbox.close(),
     ])
     follower.stop()
     await house.close()
@@ -246,22 +264,28 @@ export async function startDaemon(
         await listenSasl(listener, config.sasl, { login, recordRefused, clock, logger, dataDir, bound }),
       )
     }
-    metrics.watch({ saslConnections: () => sasl.reduce((sum, listener) => sum + listener.connections, 0) })
     for (const listener of config.socketmap.listeners) {
       const answered = metrics.recordMapLookup.bind(metrics)
       const dependencies = { maps: house.maps, answered, clock, logger: doorLogger, dataDir, bound }
       socketmap.push(await listenSocketmap(listener, config.socketmap, dependencies))
     }
     metrics.watch({
+      saslConnections: () => sasl.reduce((sum, listener) => sum + listener.connections, 0),
       socketmapConnections: () => socketmap.reduce((sum, listener) => sum + listener.connections, 0),
+      outbox: () => outbox.waiting(),
     })
-    const readiness = () => house.readiness()
     const connectionTest = lazyConnectionTest(house, loaded)
     const admin = createAdminApp({
       login,
       explain: house.explain,
-      readiness,
+      readiness: () => house.readiness(),
       connectionTest,
+      incidents: createIncidents({
+        locks: store.locks,
+        outbox: store.outbox,
+        drain: () => outbox.wake(),
+        clock,
+      }),
       metrics,
       tokens,
       version,

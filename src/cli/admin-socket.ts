@@ -64,6 +64,20 @@ export async function askDaemon(socketPath: string, path: string): Promise<objec
   throw refusedBy(answer, parsed)
 }
 
+/** Whether a daemon answers on the socket, within a second. Never throws. */
+export function daemonAnswers(socketPath: string): Promise<boolean> {
+  return new Promise((resolvePromise) => {
+    const asked = request({ socketPath, path: '/healthz', timeout: 1000 }, (response) => {
+      response.resume()
+      resolvePromise(response.statusCode === 200)
+    })
+    asked.on('timeout', () => asked.destroy())
+    asked.on('error', () => resolvePromise(false))
+    asked.on('close', () => resolvePromise(false))
+    asked.end()
+  })
+}
+
 interface Answer {
   readonly status: number
   readonly text: string

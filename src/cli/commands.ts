@@ -13,5 +13,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['domain set', async () => (await import('./domain.ts')).domainSet],
   ['mailbox show', async () => (await import('./mailbox.ts')).mailboxShow],
   ['mailbox rebind', async () => (await import('./mailbox.ts')).mailboxRebind],
+  ['mailbox lock', async () => (await import('./mailbox-lock.ts')).mailboxLock],
+  ['mailbox unlock', async () => (await import('./mailbox-lock.ts')).mailboxUnlock],
   ['migrate', async () => (await import('./migrate.ts')).migrate],
 ])

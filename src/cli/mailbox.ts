@@ -1,10 +1,13 @@
 /** `mailpassd mailbox show|rebind`: what the database says of a mailbox, and which directory user it belongs to. */
 import type { StoredMailbox } from '../account/stored.ts'
 import { EXIT, MailpassdError } from '../errors.ts'
+import { lockTerms } from '../incident/answer.ts'
+import type { LockState } from '../incident/incident.ts'
 import { FLAGGED_SERVICES } from '../login/service.ts'
 import type { Binding } from '../store/mailboxes.ts'
 import { parseArguments } from './args.ts'
 import type { Command } from './command.ts'
+import { lockLine } from './mailbox-lock.ts'
 import {
   addressArgument,
   printFields,
@@ -20,6 +23,7 @@ interface Shown {
   readonly mailbox: StoredMailbox
   readonly appPasswords: number
   readonly binding: Binding | undefined
+  readonly lock: Pick<LockState, 'lock' | 'isLocked'>
 }
 
 function missingRows(mailbox: StoredMailbox): readonly string[] {
@@ -34,7 +38,7 @@ function missingRows(mailbox: StoredMailbox): readonly string[] {
 
 const ACTIVE_TEXT = ['no', 'yes', 'receives mail, no login'] as const
 
-function asJson({ mailbox, appPasswords, binding }: Shown): object {
+function asJson({ mailbox, appPasswords, binding, lock }: Shown): object {
   return {
     address: mailbox.username,
     active: mailbox.active,
@@ -52,6 +56,8 @@ function asJson({ mailbox, appPasswords, binding }: Shown): object {
     template: binding === undefined || binding.template === '' ? null : binding.template,
     applied: binding?.applied ?? {},
     missing_rows: missingRows(mailbox),
+    locked: lock.isLocked,
+    lock: lockTerms(lock.lock),
   }
 }
 
@@ -76,7 +82,8 @@ ${STORE_OPTIONS_HELP}`,
       const { mailbox, appPasswords } = await store.accounts.loadAccount(address)
       if (mailbox === undefined) throw new MailpassdError('not_found', `there is no mailbox ${address.full}`)
       const binding = await store.mailboxes.lookupBinding(address)
-      return { mailbox, appPasswords: appPasswords.length, binding }
+      const lock = await store.locks.lookup(address)
+      return { mailbox, appPasswords: appPasswords.length, binding, lock }
     })
     if (options.flag('json')) {
       printJson(io, asJson(shown))
@@ -84,9 +91,11 @@ ${STORE_OPTIONS_HELP}`,
     }
     const { mailbox, binding } = shown
     const missing = missingRows(mailbox)
+    const locked = lockLine(shown.lock)
     printFields(io, {
       mailbox: mailbox.username,
       active: ACTIVE_TEXT[mailbox.active],
+      ...(locked === undefined ? {} : { locked }),
       'password from': mailbox.authsource,
       protocols:
         FLAGGED_SERVICES.filter((service) => mailbox.services[service] ?? true).join(' ') || '(none)',

@@ -1,6 +1,7 @@
 /** What commands share that look at the database themselves: options, opening and closing, printing. */
 import { systemClock } from '../clock.ts'
-import { loadConfig } from '../config/load.ts'
+import { loadConfig, type LoadedConfig } from '../config/load.ts'
+import { sessionEnding } from '../dovecot/open.ts'
 import { MailpassdError } from '../errors.ts'
 import { parseAddress, parseDomain, type Address } from '../login/address.ts'
 import { withStore, type Store } from '../store/database.ts'
@@ -18,16 +19,18 @@ export const STORE_OPTIONS_HELP = `  --config FILE    configuration file; withou
 export async function withConfiguredStore<T>(
   args: Pick<Arguments<'config' | 'data-dir', never>, 'text'>,
   io: Io,
-  work: (store: Store) => Promise<T>,
+  work: (store: Store, context: { readonly loaded: LoadedConfig; readonly logger: Logger }) => Promise<T>,
 ): Promise<T> {
-  const { config, dataDir } = await loadConfig({
+  const loaded = await loadConfig({
     path: args.text('config'),
     dataDir: args.text('data-dir'),
     env: io.env,
   })
   const warn: Logger['warn'] = (fields, text) => io.err(`mailpassd: ${text} ${JSON.stringify(fields)}\n`)
   const logger: Logger = { ...silentLogger, warn, error: warn }
-  return withStore({ ...config.store, dataDir }, { clock: systemClock, logger }, work)
+  const { config, dataDir } = loaded
+  const context = { clock: systemClock, logger, ending: sessionEnding(config) }
+  return withStore({ ...config.store, dataDir }, context, (store) => work(store, { loaded, logger }))
 }
 
 /** The domain a name stands for, as A-labels. Throws MailpassdError input_invalid. */

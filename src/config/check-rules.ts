@@ -1,6 +1,7 @@
 /** Rules over several keys, checked after the schema and after secrets are in their place. */
 import { isLoopback } from './listen.ts'
 import type { Config, DirectoryConfig } from './schema.ts'
+import { checkDovecot } from './check-dovecot.ts'
 import { checkListeners } from './check-listeners.ts'
 import { checkMailcow, checkRedis } from './check-mailcow.ts'
 import type { Findings } from './findings.ts'
@@ -147,4 +148,5 @@ export function checkRules(config: Config, dataDir: string, findings: Findings):
   checkListeners(config, dataDir, findings)
   checkTokens(config, findings)
   checkUserDb(config, findings)
+  checkDovecot(config, findings)
 }

@@ -89,7 +89,7 @@ function parseToml(text: string): { readonly parsed: unknown } | { readonly prob
 
 /** Files that the configuration names, relative to the configuration file, made absolute. */
 function resolvePaths(config: Config, baseDir: string): Config {
-  const { directory, compat } = config
+  const { directory, compat, dovecot } = config
   const { ca_file: caFile } = directory.tls
   const { sogo_password_file: sogoFile } = compat
   return {
@@ -100,6 +100,11 @@ function resolvePaths(config: Config, baseDir: string): Config {
     ...(sogoFile === undefined
       ? {}
       : { compat: { ...compat, sogo_password_file: resolve(baseDir, sogoFile) } }),
+    dovecot: {
+      endpoints: dovecot.endpoints.map(({ ca_file: file, ...endpoint }) =>
+        file === undefined ? endpoint : { ...endpoint, ca_file: resolve(baseDir, file) },
+      ),
+    },
   }
 }
 

@@ -12,7 +12,7 @@ export function formatProblem(problem: Problem): string {
 }
 
 /** Keys whose values are never shown. */
-const SECRET_KEYS = new Set(['client_secret', 'password', 'secret'])
+const SECRET_KEYS = new Set(['client_secret', 'password', 'secret', 'api_key'])
 const MAX_SHOWN = 60
 
 /** A value as a message may show it: secrets and what is long only by their kind. */

@@ -1,4 +1,4 @@
-/** Puts every secret of the configuration into its place: directory, store, Redis, tokens. */
+/** Puts every secret of the configuration into its place: directory, store, Redis, tokens, Dovecots. */
 import type { Config } from './schema.ts'
 import type { Findings } from './findings.ts'
 import { exposure, findSecret, type SecretPlaces, type SecretSource } from './secret-source.ts'
@@ -11,8 +11,8 @@ function optional<K extends string>(key: K, value: string | undefined): { [P in 
 }
 
 /**
- * The configuration with its secrets in `directory.client_secret`, `store.password`, `redis.password` and
- * `tokens[].secret`.
+ * The configuration with its secrets in `directory.client_secret`, `store.password`, `redis.password`,
+ * `tokens[].secret` and `dovecot.endpoints[].api_key`.
  * What cannot be had is a finding; a secret written into a file that others may read is one, too.
  */
 export async function resolveSecrets(
@@ -66,8 +66,20 @@ export async function resolveSecrets(
     })
     tokens.push({ ...token, ...optional('secret', secret) })
   }
+  const endpoints: Config['dovecot']['endpoints'] = []
+  for (const [index, endpoint] of config.dovecot.endpoints.entries()) {
+    const apiKey = await find({
+      key: `dovecot.endpoints[${index}].api_key`,
+      value: endpoint.api_key,
+      file: endpoint.api_key_file,
+      env: endpoint.api_key_env,
+      credential: `doveadm_${endpoint.name}`,
+    })
+    endpoints.push({ ...endpoint, ...optional('api_key', apiKey) })
+  }
   return {
     ...config,
+    dovecot: { ...config.dovecot, endpoints },
     directory: { ...directory, ...optional('client_secret', clientSecret) },
     store: { ...store, ...optional('password', password) },
     redis: { ...redis, ...optional('password', redisPassword) },

@@ -6,6 +6,7 @@ import { Type, type Static } from 'typebox'
 import { Admin, Compat, Http, Sasl, Socketmap, Token } from './schema-doors.ts'
 import { Directory } from './schema-directory.ts'
 import { Mailcow, Redis } from './schema-mailcow.ts'
+import { Dovecot } from './schema-dovecot.ts'
 import { Store } from './schema-store.ts'
 import { section } from './section.ts'
 
@@ -120,6 +121,7 @@ export const Config = Type.Object(
     memory: Memory,
     log: Log,
     userdb: UserDb,
+    dovecot: Dovecot,
   },
   { additionalProperties: false },
 )
@@ -138,3 +140,4 @@ export type TokenConfig = Config['tokens'][number]
 export type PasswordConfig = Config['password']
 export type LogConfig = Config['log']
 export type UserDbConfig = Config['userdb']
+export type DovecotEndpointConfig = Config['dovecot']['endpoints'][number]

@@ -49,3 +49,12 @@ export interface OutboxPending {
   /** When the oldest of them was written, wall clock. */
   readonly oldestMs: number
 }
+
+/** A row that was not done yet, as whoever wrote it sees it. */
+export interface OutboxState {
+  readonly id: number
+  readonly consumer: string
+  readonly tries: number
+  /** '' where nothing failed so far. */
+  readonly lastError: string
+}

@@ -9,6 +9,7 @@ import type { Clock } from '../clock.ts'
 import type { StoreConfig } from '../config/schema.ts'
 import { MailpassdError } from '../errors.ts'
 import type { LoginLogSource, LoginLogWriter } from '../login-log/event.ts'
+import type { SessionEnding } from '../outbox/end-sessions.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { sql } from 'kysely'
 import { Accounts } from './accounts.ts'
@@ -21,6 +22,7 @@ import { Domains } from './domains.ts'
 import { LoginLogs } from './login-log.ts'
 import type { Beside } from './mailbox-rows.ts'
 import { MailMaps } from './mail-maps.ts'
+import { StoreLocks } from './locks.ts'
 import { Mailboxes } from './mailboxes.ts'
 import { createStoreProbe } from './probe.ts'
 import { Outbox } from './outbox.ts'
@@ -38,6 +40,7 @@ export interface Store {
   readonly outbox: Outbox
   readonly maps: MailMaps
   readonly names: AppPasswordNames
+  readonly locks: StoreLocks
   /** `MariaDB 127.0.0.1:3306/mailcow` or `SQLite /path`, for messages. */
   readonly where: string
   /** Whether the database answers now: one trivial statement. Throws MailpassdError store_*. */
@@ -62,9 +65,12 @@ export interface StoreContext {
   readonly logger: Logger
   /** What is told of a new mailbox where it is there; nothing by default, for commands that make none. */
   readonly beside?: Beside
+  /** Whose live sessions end with a lock and alike; absent: nobody's. */
+  readonly ending?: SessionEnding
 }
 
 const NOTHING_BESIDE: Beside = { sogo: false, redis: false, memcached: false }
+const NO_DOVECOT: SessionEnding = { dovecots: [], againAfterMs: 0 }
 
 /** Each driver is loaded only where it is used: mysql2 alone is 80 modules at start. */
 async function connect(options: StoreOptions, clock: Clock): Promise<Dialect> {
@@ -82,10 +88,8 @@ async function connect(options: StoreOptions, clock: Clock): Promise<Dialect> {
  * Opens the store. With MariaDB nothing is connected yet: a daemon starts while it is down, and each call says
  * store_unavailable until it is up. Throws MailpassdError store_unavailable where a SQLite file cannot be opened.
  */
-export async function openStore(
-  options: StoreOptions,
-  { clock, logger, beside = NOTHING_BESIDE }: StoreContext,
-): Promise<Store> {
+export async function openStore(options: StoreOptions, context: StoreContext): Promise<Store> {
+  const { clock, logger, beside = NOTHING_BESIDE, ending = NO_DOVECOT } = context
   const dialect = await connect(options, clock)
   const migrator = createMigrator(dialect, options.schema, clock)
   let hasTfa = false
@@ -128,6 +132,7 @@ export async function openStore(
       missingForMaps.length === 0 ? undefined : missingError(dialect.where, missingForMaps, options.schema),
     ),
     names: new AppPasswordNames(border),
+    locks: new StoreLocks({ border, accounts, ending, clock, logger }),
     where: dialect.where,
     ready: () => border.ready(),
     ping: () =>

@@ -3,7 +3,7 @@
  * processes and nodes on SQLite, MariaDB and Galera: of two that saw the same row, one changes it and the other nothing.
  */
 import type { Clock } from '../clock.ts'
-import type { OutboxEntry, OutboxPending, OutboxRow, OutboxSource } from '../outbox/outbox.ts'
+import type { OutboxEntry, OutboxPending, OutboxRow, OutboxSource, OutboxState } from '../outbox/outbox.ts'
 import type { Border } from './border.ts'
 import type { Writer } from './dialect/dialect.ts'
 
@@ -11,15 +11,6 @@ import type { Writer } from './dialect/dialect.ts'
 const ERROR_LENGTH = 255
 /** Ids of one statement. */
 const MAX_LOOKED_FOR = 500
-
-/** A row that was not done yet, as whoever wrote it sees it. */
-export interface OutboxState {
-  readonly id: number
-  readonly consumer: string
-  readonly tries: number
-  /** '' where nothing failed so far. */
-  readonly lastError: string
-}
 
 /** Adds work to the transaction that is its cause. Gives the row's id. */
 export async function enqueue(trx: Writer, entry: OutboxEntry & { readonly nowMs: number }): Promise<number> {

@@ -82,6 +82,16 @@ export const METRICS = {
     labels: [],
     help: 'Writes of the login log that failed; they are tried again.',
   },
+  mailpassd_outbox_pending: {
+    type: 'gauge',
+    labels: ['consumer'],
+    help: 'Work for others that is not done yet; none is not listed.',
+  },
+  mailpassd_outbox_oldest_seconds: {
+    type: 'gauge',
+    labels: ['consumer'],
+    help: 'Age of the oldest work for others that is not done yet.',
+  },
   mailpassd_log_lines_dropped_total: {
     type: 'counter',
     labels: [],
@@ -115,6 +125,7 @@ export const LABEL_MEANINGS = {
   result: 'ok, or the code of the error as in docs/errors.md',
   map: 'name of the map that was asked, or other',
   answer: 'OK, NOTFOUND, TEMP (not known now) or PERM (no such map, or a malformed request)',
+  consumer: 'who the work is for, such as dovecot: and the name of an endpoint',
   version: 'version of mailpassd',
   node: 'version of Node.js',
 } as const

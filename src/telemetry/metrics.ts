@@ -42,6 +42,13 @@ export interface GaugeSources {
   readonly saslConnections?: () => number
   readonly socketmapConnections?: () => number
   readonly loginLogPending?: () => number
+  readonly outbox?: () => readonly OutboxWaiting[]
+}
+
+interface OutboxWaiting {
+  readonly consumer: string
+  readonly count: number
+  readonly oldestSeconds: number
 }
 
 export interface Metrics extends LoginMetrics, DirectoryMetrics, MapMetrics {
@@ -89,6 +96,17 @@ export function createMetrics(options: { readonly version: string }): Metrics {
           }),
     })
 
+  /** A value for each consumer; those with nothing are gone. */
+  const outboxGauge = (name: MetricName, value: (waiting: OutboxWaiting) => number) =>
+    new Gauge<string>({
+      ...definition(name),
+      collect() {
+        this.reset()
+        for (const waiting of sources.outbox?.() ?? [])
+          this.set({ consumer: waiting.consumer }, value(waiting))
+      },
+    })
+
   const loginCounts = createLoginCounts()
   counter('mailpassd_logins_total', (logins) => {
     for (const { count, ...labels } of loginCounts.all()) logins.inc(labels, count)
@@ -114,6 +132,8 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   })
   gauge('mailpassd_socketmap_connections', () => sources.socketmapConnections?.() ?? 0)
   gauge('mailpassd_login_log_pending', () => sources.loginLogPending?.() ?? 0)
+  outboxGauge('mailpassd_outbox_pending', ({ count }) => count)
+  outboxGauge('mailpassd_outbox_oldest_seconds', ({ oldestSeconds }) => oldestSeconds)
   const overflow = counter('mailpassd_login_log_overflow_total')
   const writeErrors = counter('mailpassd_login_log_write_errors_total')
   const droppedLines = counter('mailpassd_log_lines_dropped_total')

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ConnectionTest } from '../../check/connection-test.ts'
 import type { Clock } from '../../clock.ts'
 import type { Explain } from '../../explain/explain.ts'
+import type { Incidents } from '../../incident/lock-account.ts'
 import type { Login } from '../../login/login.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { createAccessRules, type AccessToken } from './access.ts'
@@ -17,6 +18,7 @@ export interface AdminAppOptions {
   /** Asked on each /readyz; answered for within 2 s. */
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest
+  readonly incidents: Incidents
   readonly metrics: Describing['metrics']
   readonly tokens: readonly AccessToken[]
   /** Of mailpassd, for /openapi.json. */

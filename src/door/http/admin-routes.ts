@@ -1,12 +1,14 @@
 /** The admin door's routes together; also used by openapi.ts, which describes them. */
 import type { ConnectionTest } from '../../check/connection-test.ts'
 import type { Explain } from '../../explain/explain.ts'
+import type { Incidents } from '../../incident/lock-account.ts'
 import type { Login } from '../../login/login.ts'
 import type { BaseOptions, HttpApp } from './base-app.ts'
 import { addConnectionTestRoute } from './connection-test-route.ts'
 import { addDescribingRoutes, type Describing } from './describing-routes.ts'
 import { addExplainRoute } from './explain-route.ts'
 import { addHealthRoutes, type Readiness } from './health-routes.ts'
+import { addLockRoute } from './lock-route.ts'
 import { addLoginAttemptsRoute } from './login-attempts-route.ts'
 
 export interface AdminRoutes extends Describing {
@@ -14,6 +16,7 @@ export interface AdminRoutes extends Describing {
   readonly explain: Explain
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest
+  readonly incidents: Incidents
 }
 
 export function addAdminRoutes(app: HttpApp, routes: AdminRoutes, base: BaseOptions): void {
@@ -22,4 +25,5 @@ export function addAdminRoutes(app: HttpApp, routes: AdminRoutes, base: BaseOpti
   addLoginAttemptsRoute(app, routes.login)
   addConnectionTestRoute(app, routes.connectionTest)
   addExplainRoute(app, routes.explain)
+  addLockRoute(app, routes.incidents, base)
 }

@@ -8,6 +8,7 @@ import { addAdminRoutes } from './admin-routes.ts'
 import { ErrorBody } from './api-error.ts'
 import { addAuthRoutes } from './auth-app.ts'
 import { createBaseApp } from './base-app.ts'
+import { LockAnswer } from './lock-route.ts'
 import { LoginAnswer } from './login-answer.ts'
 import { LoginBody } from './login-body.ts'
 
@@ -17,7 +18,7 @@ function neverCalled(): never {
 
 /** Schemas that several routes use, by the name they have in the document. */
 const SHARED: ReadonlyMap<string, object> = new Map(
-  Object.entries({ Error: ErrorBody, LoginAnswer, LoginAttempt: LoginBody }),
+  Object.entries({ Error: ErrorBody, LockAnswer, LoginAnswer, LoginAttempt: LoginBody }),
 )
 
 /** A schema as text, without the description that a route may have given it. */
@@ -74,6 +75,7 @@ export async function openApiDocument(version: string): Promise<object> {
       explain: neverCalled,
       readiness: neverCalled,
       connectionTest: neverCalled,
+      incidents: { lock: neverCalled, unlock: neverCalled, show: neverCalled },
       metrics: { text: neverCalled, contentType: 'text/plain' },
       openApi: neverCalled,
     },

@@ -31,6 +31,8 @@ export interface Dialect {
   lockDomain(trx: Writer, domain: string): Promise<void>
   /** `YYYY-MM-DD HH:MM:SS` in the database's own time zone, which is what its other users write and read. */
   dateTime(atMs: number): RawBuilder<string>
+  /** A column of such times as milliseconds since the epoch. */
+  epochMs(column: string): RawBuilder<number | string>
   /** Ends an insert: where `keys` meet an existing row, that one is changed by `set` instead. */
   onDuplicate(keys: readonly string[], set: readonly RawBuilder<unknown>[]): RawBuilder<unknown>
   /** In `set`: the value that would have been inserted. */

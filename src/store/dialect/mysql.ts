@@ -76,6 +76,7 @@ export function connectMysql(config: StoreConfig, clock: Clock): Dialect {
     },
 
     dateTime: (atMs) => sql`date_format(from_unixtime(${Math.floor(atMs / 1000)}), '%Y-%m-%d %H:%i:%s')`,
+    epochMs: (column) => sql`unix_timestamp(${sql.ref(column)}) * 1000`,
     onDuplicate: (_keys, set) => sql`on duplicate key update ${sql.join(set)}`,
     incoming: (column) => sql`values(${sql.ref(column)})`,
     greatest: (a, b) => sql`greatest(${a}, ${b})`,

@@ -9,6 +9,8 @@ import { createAdminApp } from '../../../src/door/http/admin-app.ts'
 import { createAuthApp } from '../../../src/door/http/auth-app.ts'
 import type { AccessToken, Scope } from '../../../src/door/http/access.ts'
 import type { Explain } from '../../../src/explain/explain.ts'
+import { MailpassdError } from '../../../src/errors.ts'
+import type { Incidents } from '../../../src/incident/lock-account.ts'
 import type { Login } from '../../../src/login/login.ts'
 import type { Outcome, Why } from '../../../src/login/outcome.ts'
 import type { LoginRequest } from '../../../src/login/request.ts'
@@ -59,7 +61,13 @@ export interface FixtureOptions {
   readonly explain?: Explain
   readonly readiness?: () => Promise<{ ready: boolean; degraded: string[] }>
   readonly connectionTest?: ConnectionTest
+  readonly incidents?: Incidents
 }
+
+const noStore = async () => {
+  throw new MailpassdError('store_unavailable', 'no database here')
+}
+const NO_STORE: Incidents = { lock: noStore, unlock: noStore, show: noStore }
 
 export function makeApps(options: FixtureOptions = {}) {
   const clock = options.clock ?? new FakeClock()
@@ -87,6 +95,7 @@ export function makeApps(options: FixtureOptions = {}) {
     explain: options.explain ?? (() => Promise.reject(new Error('not asked for'))),
     readiness: options.readiness ?? (async () => ({ ready: true, degraded: [] })),
     connectionTest: options.connectionTest ?? (async () => ({ result: 'ok', exitCode: 0, steps: [], ms: 0 })),
+    incidents: options.incidents ?? NO_STORE,
     metrics,
     tokens: tokens(),
     version: '0.0.0',

@@ -48,6 +48,9 @@ t.test('it covers exactly the routes of both doors', async (t) => {
     'post /v1/login-attempts',
     'post /v1/connection-test',
     'get /v1/explain/{address}',
+    'put /v1/mailboxes/{address}/lock',
+    'delete /v1/mailboxes/{address}/lock',
+    'get /v1/mailboxes/{address}/lock',
   ])
 })
 

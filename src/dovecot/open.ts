@@ -1,0 +1,46 @@
+/** The Dovecots of the configuration: those that are reached from here, and whose sessions end with a lock. */
+import type { Config, DovecotEndpointConfig } from '../config/schema.ts'
+import { dovecotConsumer, type SessionEnding } from '../outbox/end-sessions.ts'
+import type { Consumer } from '../outbox/work.ts'
+import { Secret } from '../secret.ts'
+import { doveadmCommand } from './command.ts'
+import type { Doveadm } from './doveadm.ts'
+import { createEndSessions, type EndSessionsParts } from './end-sessions.ts'
+import { doveadmHttp } from './http.ts'
+
+/** What other nodes know of a change after this at the latest (design §3), and then a login has 8 s to be answered. */
+const CHANGE_WITHIN_MS = 2000
+const ANSWER_WITHIN_MS = 8000
+/** From the answer to the session that Dovecot begins with it. */
+const BEGIN_WITHIN_MS = 2000
+
+/** All Dovecots, also those that another node reaches. */
+export function sessionEnding({ dovecot, store }: Pick<Config, 'dovecot' | 'store'>): SessionEnding {
+  const knownWithinMs = Math.max(CHANGE_WITHIN_MS, store.fresh_seconds * 1000)
+  return {
+    dovecots: dovecot.endpoints.map(({ name }) => name),
+    againAfterMs: knownWithinMs + ANSWER_WITHIN_MS + BEGIN_WITHIN_MS,
+  }
+}
+
+/** The outbox's consumers: one for each Dovecot with a url or a command. Throws config_unreadable, config_invalid. */
+export function openDovecots(
+  { dovecot }: Pick<Config, 'dovecot'>,
+  parts: Pick<EndSessionsParts, 'isWanted' | 'logger'>,
+): readonly Consumer[] {
+  return dovecot.endpoints.flatMap((endpoint) => {
+    const doveadm = reach(endpoint)
+    if (doveadm === undefined) return []
+    const consume = createEndSessions({ doveadm, flushesAuthCache: endpoint.flush_auth_cache, ...parts })
+    return [{ consumer: dovecotConsumer(endpoint.name), consume }]
+  })
+}
+
+/** Undefined where another node does it. */
+function reach(endpoint: DovecotEndpointConfig): Doveadm | undefined {
+  const { name, url, command, timeout_ms: timeoutMs } = endpoint
+  if (command !== undefined) return doveadmCommand({ name, command, timeoutMs })
+  if (url === undefined) return undefined
+  const apiKey = Secret.fromText(endpoint.api_key ?? '')
+  return doveadmHttp({ name, url, apiKey, caFile: endpoint.ca_file, timeoutMs })
+}
