@@ -191,19 +191,35 @@ t.test('files speak of the project alone, and of nothing around it', async (t) =
   t.same(findings, [])
 })
 
-t.test('documents link to files that exist', async (t) => {
+/** As readers of Markdown make it from a heading: lower case, without punctuation, blanks as hyphens. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-')
+}
+
+t.test('documents link to files, and to headings in them, that exist', async (t) => {
   const pages = [
     'README.md',
     'CONTRIBUTING.md',
     'SECURITY.md',
     'CHANGELOG.md',
-    ...filesBelow('docs').map((file) => `docs/${file}`),
+    ...['docs', 'conf'].flatMap((folder) => filesBelow(folder).map((file) => `${folder}/${file}`)),
   ].filter((file) => file.endsWith('.md'))
   for (const page of pages)
-    for (const [, target = ''] of readFileSync(join(ROOT, page), 'utf8').matchAll(
-      /\]\(([^)#:]+)(?:#[^)]*)?\)/g,
-    ))
-      t.ok(statSync(join(ROOT, page, '..', target), { throwIfNoEntry: false }), `${page} links to ${target}`)
+    for (const [, target = '', anchor] of readFileSync(join(ROOT, page), 'utf8').matchAll(
+      /\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g,
+    )) {
+      const path = target === '' ? join(ROOT, page) : join(ROOT, page, '..', target)
+      const found = statSync(path, { throwIfNoEntry: false })
+      t.ok(found, `${page} links to ${target}`)
+      if (anchor === undefined || found?.isFile() !== true) continue
+      const headings = [...readFileSync(path, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, text = '']) =>
+        anchorOf(text),
+      )
+      t.ok(headings.includes(anchor), `${page} links to ${target}#${anchor}`)
+    }
 })
 
 t.test('npm scripts that documents name exist', async (t) => {
