@@ -44,7 +44,7 @@ const MAILBOXES: readonly (readonly [name: string, active: number, kind: string]
 const ALIASES: readonly (readonly [address: string, goto: string, active: number, senderAllowed: number])[] =
   [
     ...MAILBOXES.filter(([name]) => !name.startsWith('no-alias')).map(
-      ([name, active]) => [name, name, active, 1] as const,
+      ([name]) => [name, name, 1, 1] as const,
     ),
     ['info@example.org', 'alice@example.org', 1, 1],
     ['team@example.org', 'alice@example.org, bob@example.org,gone@example.org', 1, 1],
@@ -53,6 +53,7 @@ const ALIASES: readonly (readonly [address: string, goto: string, active: number
     ['inactive@example.org', 'alice@example.org', 0, 1],
     ['outside@example.org', 'somebody@elsewhere.example', 1, 1],
     ['empty@example.org', ' , ', 1, 1],
+    ['itself@example.org', 'itself@example.org', 1, 1],
     ['locks@example.org', 'locked@example.org,was-locked@example.org,receives@example.org', 1, 1],
     ['only@alias.example', 'bob@example.org', 1, 1],
     ['relayed@backup.example', 'alice@example.org', 1, 1],
@@ -175,6 +176,7 @@ const ALIAS_ANSWERS: Table = {
   'inactive@example.org': null,
   'outside@example.org': 'somebody@elsewhere.example',
   'empty@example.org': null,
+  'itself@example.org': null,
   'room@example.org': 'null@localhost',
   'room+today@example.org': 'null@localhost',
   'valid@example.org': 'alice@example.org',

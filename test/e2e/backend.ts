@@ -10,7 +10,7 @@ import bcrypt from 'bcryptjs'
 import type { Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { writeRealmFile } from '../../src/directory/realm-file/write.ts'
-import { openStore } from '../../src/store/database.ts'
+import { openStore, type StoreOptions } from '../../src/store/database.ts'
 import { silentLogger } from '../../src/telemetry/logger.ts'
 import { keycloakForTests, type TestRealm, type TestUser } from '../servers/keycloak-realm.ts'
 import { databaseOn, mariadbForTests, type TestDatabase } from '../servers/mariadb.ts'
@@ -25,6 +25,8 @@ export interface Backend {
   readonly rowsOf: (address: string) => Promise<Record<string, Row[]>>
   /** How many mailboxes there are in all domains. */
   readonly mailboxes: () => Promise<number>
+  /** Any statement behind the daemon's back, with `?` for values. */
+  readonly sql: (text: string, values: (string | number | null)[]) => Promise<Row[]>
 }
 
 export interface FullBackend extends Backend {
@@ -77,10 +79,11 @@ function asRows(value: unknown): Row[] {
   return Array.isArray(value) ? value.filter(isRecord) : []
 }
 
-type Select = (sql: string, values: string[]) => Promise<Row[]>
+type Select = Backend['sql']
 
-function views(select: Select): Pick<Backend, 'rowsOf' | 'mailboxes'> {
+function views(select: Select): Pick<Backend, 'rowsOf' | 'mailboxes' | 'sql'> {
   return {
+    sql: select,
     async rowsOf(address) {
       const all: Record<string, Row[]> = {}
       for (const [table, column] of CORE) {
@@ -142,12 +145,15 @@ ${userdb ?? ''}
   }
 }
 
-/** A realm export file and SQLite. */
-export async function realmFileAndSqlite(
+type RealmFileUsers = readonly { readonly email: string; readonly password: string }[]
+
+/** A store with this domain, made before a daemon opens it, and the directory section of a realm export file. */
+async function realmFile(
   t: Test,
   domain: string,
-  users: readonly { readonly email: string; readonly password: string }[],
-): Promise<Backend> {
+  users: RealmFileUsers,
+  options: (dir: string) => StoreOptions,
+) {
   const dir = await mkdtemp(join(tmpdir(), 'mailpassd-embedded-'))
   t.teardown(() => rm(dir, { recursive: true, force: true }))
   const file = join(dir, 'realm.json')
@@ -155,32 +161,32 @@ export async function realmFileAndSqlite(
     file,
     users.map(({ email, password }) => ({ username: email, email, hash: hash(password) })),
   )
-  const path = join(dir, 'mailpassd.sqlite')
-  const store = await openStore(
-    {
-      kind: 'sqlite',
-      schema: 'standalone',
-      path,
-      host: '',
-      port: 1,
-      database: '',
-      user: '',
-      connections: 1,
-      timeout_ms: 3000,
-      fresh_seconds: 2,
-      dataDir: dir,
-    },
-    { clock: systemClock, logger: silentLogger },
-  )
+  const store = await openStore(options(dir), { clock: systemClock, logger: silentLogger })
   await store.domains.add(domain, { autojoin: true })
   await store.close()
+  const directory = `[directory]\nkind = "realm-file"\nfile = "${file}"\ndefault_template = "Default"\n`
+  return { dir, directory }
+}
+
+/** A realm export file and SQLite. */
+export async function realmFileAndSqlite(t: Test, domain: string, users: RealmFileUsers): Promise<Backend> {
+  const { dir, directory } = await realmFile(t, domain, users, (dataDir) => ({
+    kind: 'sqlite',
+    schema: 'standalone',
+    path: join(dataDir, 'mailpassd.sqlite'),
+    host: '',
+    port: 1,
+    database: '',
+    user: '',
+    connections: 1,
+    timeout_ms: 3000,
+    fresh_seconds: 2,
+    dataDir,
+  }))
+  const path = join(dir, 'mailpassd.sqlite')
   return {
     config: ({ userdb } = {}) => `
-[directory]
-kind = "realm-file"
-file = "${file}"
-default_template = "Default"
-[store]
+${directory}[store]
 kind = "sqlite"
 schema = "standalone"
 path = "${path}"
@@ -189,12 +195,32 @@ logins = "all"
 ${userdb ?? ''}
 `,
     ...views(async (text, values) => {
-      const database = new DatabaseSync(path, { readOnly: true })
+      const database = new DatabaseSync(path, { timeout: 10_000 })
       try {
         return asRows(database.prepare(text).all(...values)).map((row) => ({ ...row }))
       } finally {
         database.close()
       }
     }),
+  }
+}
+
+/** A realm export file and a MariaDB with mailpassd's own tables. */
+export async function realmFileAndMariadb(t: Test, domain: string, users: RealmFileUsers): Promise<Backend> {
+  const database = await mariadbForTests(t, 'standalone')
+  const { directory } = await realmFile(t, domain, users, () => database.store)
+  return {
+    config: ({ userdb } = {}) => `
+${directory}[store]
+kind = "mysql"
+schema = "standalone"
+socket = "${database.store.socket}"
+database = "${database.name}"
+user = "root"
+[log]
+logins = "all"
+${userdb ?? ''}
+`,
+    ...views(async (text, values) => asRows((await database.sql.query(text, values))[0])),
   }
 }

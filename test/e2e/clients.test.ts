@@ -119,6 +119,7 @@ async function startAll(
   const daemon = await startDaemon({
     config: backend.config({ userdb }),
     saslSockets: [...postfixes.map(({ saslSocket }) => saslSocket), ...(exim ? [exim.saslSocket] : [])],
+    mapSockets: postfixes.map(({ mapSocket }) => mapSocket),
   })
   t.teardown(() => daemon.stop())
   const dovecots = await Promise.all(
@@ -128,7 +129,7 @@ async function startAll(
   const [old, recent] = dovecots
   if (old === undefined || recent === undefined) throw new Error('no Dovecot')
 
-  const start = { saslPort: daemon.ports.sasl, domains: [DOMAIN] }
+  const start = { saslPort: daemon.ports.sasl }
   const submissions = new Map<string, number>()
   for (const postfix of postfixes) {
     const lmtpPort = (postfix.version === '3.7' ? old : recent).ports.lmtp
@@ -137,7 +138,7 @@ async function startAll(
     submissions.set(`postfix${postfix.version} tcp`, postfix.ports.tcp)
   }
   if (exim !== undefined) {
-    await exim.start({ ...start, lmtpPort: old.ports.lmtp })
+    await exim.start({ ...start, domains: [DOMAIN], lmtpPort: old.ports.lmtp })
     submissions.set('exim unix', exim.ports.unix)
     submissions.set('exim tcp', exim.ports.tcp)
   }

@@ -15,6 +15,8 @@ export interface DaemonWish {
   readonly config: string
   /** UNIX sockets for mail servers, bound with mode 0666. */
   readonly saslSockets?: readonly string[]
+  /** The same for socketmap. */
+  readonly mapSockets?: readonly string[]
   /** Default 2000, as shipped. */
   readonly failureDelayMs?: number
   /** More of Node's own options, by NODE_OPTIONS. */
@@ -43,6 +45,7 @@ export interface RunningDaemon {
 function configuration(wish: DaemonWish): string {
   const { http = 0, sasl = 0, admin = 0 } = wish.ports ?? {}
   const socket = (path: string): string => `[[sasl.listeners]]\nlisten = "unix:${path}"\nmode = "0666"\n`
+  const maps = (path: string): string => `[[socketmap.listeners]]\nlisten = "unix:${path}"\nmode = "0666"\n`
   return `${wish.config}
 [http]
 listen = ["127.0.0.1:${http}"]
@@ -53,6 +56,7 @@ failure_delay_ms = ${wish.failureDelayMs ?? 2000}
 [[sasl.listeners]]
 listen = "127.0.0.1:${sasl}"
 ${(wish.saslSockets ?? []).map(socket).join('')}
+${(wish.mapSockets ?? []).map(maps).join('')}
 [[tokens]]
 name = "suites"
 scopes = ["login", "read"]

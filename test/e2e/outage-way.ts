@@ -130,8 +130,11 @@ export async function startWay(
   t.teardown(() => Promise.all(dovecots.map((dovecot) => dovecot.stop())))
   const [old, recent] = dovecots
   if (old === undefined || recent === undefined) throw new Error('no Dovecot')
-  const start = { saslPort: daemon.ports.sasl, lmtpPort: old.ports.lmtp, domains: [wish.domain] }
-  await Promise.all([...postfixes, exim].map((server) => server.start(start)))
+  const start = { saslPort: daemon.ports.sasl, lmtpPort: old.ports.lmtp }
+  await Promise.all([
+    ...postfixes.map((postfix) => postfix.start(start)),
+    exim.start({ ...start, domains: [wish.domain] }),
+  ])
   t.teardown(() => {
     if (t.passing()) return
     t.comment(daemon.log())

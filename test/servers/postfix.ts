@@ -18,6 +18,7 @@ export interface Postfix {
   readonly version: PostfixVersion
   /** Where mailpassd is to listen (a path of the host) before `start`; the directory gives the socket its group. */
   readonly saslSocket: string
+  readonly mapSocket: string
   readonly ports: { readonly unix: number; readonly tcp: number; readonly smtp: number }
   /** `smtpd_sasl_service` -> port of a submission service with it, over the UNIX socket. */
   readonly services: ReadonlyMap<string, number>
@@ -29,8 +30,6 @@ export interface Postfix {
 export interface PostfixStart {
   readonly saslPort: number
   readonly lmtpPort: number
-  /** Domains whose mail goes to LMTP. */
-  readonly domains: readonly string[]
 }
 
 const SHIPPED = join(import.meta.dirname, '../../conf/postfix')
@@ -45,7 +44,10 @@ export function postfixMissing(version: PostfixVersion): string | undefined {
 }
 
 function mainCf(dir: string, shipped: string, start: PostfixStart): string {
-  return `${shipped.replace(/^smtpd_tls_auth_only = yes$/m, 'smtpd_tls_auth_only = no')}
+  const ours = shipped
+    .replace(/^smtpd_tls_auth_only = yes$/m, 'smtpd_tls_auth_only = no')
+    .replace(/^(virtual_transport) = .*$/m, `$1 = lmtp:inet:127.0.0.1:${start.lmtpPort}`)
+  return `${ours}
 compatibility_level = 3.6
 queue_directory = ${dir}/queue
 data_directory = ${dir}/data
@@ -60,12 +62,9 @@ alias_maps =
 local_recipient_maps =
 local_transport = error:there are no local users
 smtputf8_enable = no
-virtual_mailbox_domains = ${start.domains.join(' ')}
-virtual_transport = lmtp:inet:127.0.0.1:${start.lmtpPort}
 lmtp_host_lookup = native
-# Beside smtpd_tls_auth_only, what differs from the shipped lines: no limits for the one address of all tests.
-smtpd_client_connection_rate_limit = 0
-smtpd_client_connection_count_limit = 0
+# Beside TLS and the place of LMTP, what differs from the shipped lines: no limits for the one address of all tests.
+smtpd_client_event_limit_exceptions = 127.0.0.1
 smtpd_peername_lookup = no
 smtpd_error_sleep_time = 0
 `
@@ -166,6 +165,7 @@ export async function makePostfix(
     ports,
     services,
     saslSocket: join(root.hostDir, 'queue/mailpassd/auth'),
+    mapSocket: join(root.hostDir, 'queue/mailpassd/maps'),
     start,
     log: () => `${child?.output() ?? ''}${existsSync(logFile) ? readFileSync(logFile, 'latin1') : ''}`,
     stop: async () => {

@@ -39,7 +39,10 @@ function targetsOfName(name: string, rows: AddressRows, nowMs: number): readonly
   const kind = rows.mailboxes.get(name)
   if (kind === 'location' || kind === 'thing' || kind === 'group') return [NOBODY]
   const alias = rows.aliases.get(name)
-  const targets = alias === undefined ? [] : addressesIn(alias.goto)
+  // Every mailbox has an alias to itself; where the mailbox does not receive any more, it leads nowhere.
+  const targets = (alias === undefined ? [] : addressesIn(alias.goto)).filter(
+    (target) => kind !== undefined || target !== name,
+  )
   if (targets.length > 0) return targets
   if (kind !== undefined) return [name]
   const temporary = rows.spamAliases.get(name)

@@ -22,15 +22,19 @@ export const MAX_REPLY_BYTES = 100_000
 const SPACE = 0x20
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Name and key, cut at the first space; undefined where there is none, or what is there is not UTF-8. */
+/**
+ * Name and key, cut at the first space; undefined where there is none. A key that is not UTF-8 is nobody's name, which
+ * the empty one stands for: strangers can make Postfix ask for such.
+ */
 export function parseMapRequest(bytes: Buffer, start: number, end: number): MapRequest | undefined {
   const space = bytes.indexOf(SPACE, start)
   if (space === -1 || space >= end) return undefined
+  return { map: bytes.toString('latin1', start, space), key: decode(bytes.subarray(space + 1, end)) ?? '' }
+}
+
+function decode(bytes: Buffer): string | undefined {
   try {
-    return {
-      map: utf8.decode(bytes.subarray(start, space)),
-      key: utf8.decode(bytes.subarray(space + 1, end)),
-    }
+    return utf8.decode(bytes)
   } catch {
     return undefined
   }

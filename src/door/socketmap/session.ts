@@ -17,7 +17,7 @@ import { formatMapReply, parseMapRequest, replyOf, type MapReply, type MapReques
 const GIVE_UP_MS = ANSWER_WITHIN_MS - 2 * SWEEP_MS
 
 const LATE = formatMapReply('TEMP', 'deadline')
-const MALFORMED = formatMapReply('PERM', 'a request is a map name, a space and a key, in UTF-8')
+const MALFORMED = formatMapReply('PERM', 'a request is a map name, a space and a key')
 
 /** One request from its arrival until its reply is written. */
 export class Question implements Due {
