@@ -148,6 +148,8 @@ async function subjectsOf(port: number, user: string): Promise<string[]> {
     const lock = await client.getMailboxLock('INBOX')
     try {
       const subjects: string[] = []
+      // Dovecot 2.4 takes `1:*` of an empty folder for an error.
+      if (client.mailbox === false || client.mailbox.exists === 0) return subjects
       for await (const message of client.fetch('1:*', { envelope: true }))
         subjects.push(message.envelope?.subject ?? '')
       return subjects

@@ -65,16 +65,19 @@ smtputf8_enable = no
 lmtp_host_lookup = native
 # Beside TLS and the place of LMTP, what differs from the shipped lines: no limits for the one address of all tests.
 smtpd_client_event_limit_exceptions = 127.0.0.1
+smtpd_hard_error_limit = 1000
+smtpd_junk_command_limit = 1000
 smtpd_peername_lookup = no
 smtpd_error_sleep_time = 0
 `
 }
 
+/** What asks the maps runs in the chroot, as on Debian. */
 const SERVICES = `
 pickup    unix  n - n 60 1 pickup
-cleanup   unix  n - n - 0 cleanup
+cleanup   unix  n - y - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr
-rewrite   unix  - - n - - trivial-rewrite
+rewrite   unix  - - y - - trivial-rewrite
 bounce    unix  - - n - 0 bounce
 defer     unix  - - n - 0 bounce
 trace     unix  - - n - 0 bounce
@@ -101,9 +104,8 @@ function masterCf(
   const submission = shipped
     .slice(shipped.indexOf('\nsubmission ') + 1, shipped.indexOf('\nsubmissions '))
     .replace('smtpd_tls_security_level=encrypt', 'smtpd_tls_security_level=none')
-  const on = (port: number): string =>
-    submission.replace(/^submission inet n +- +y/, `127.0.0.1:${port} inet n - n`)
-  return `127.0.0.1:${ports.smtp} inet n - n - - smtpd
+  const on = (port: number): string => submission.replace(/^submission inet /, `127.0.0.1:${port} inet `)
+  return `127.0.0.1:${ports.smtp} inet n - y - - smtpd
 ${on(ports.unix)}
 ${on(ports.tcp)}
   -o smtpd_sasl_path=inet:127.0.0.1:${saslPort}
