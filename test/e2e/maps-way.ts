@@ -126,7 +126,7 @@ export async function startMapWay(
         version,
         url: daemon.url,
         token: TOKEN,
-        mailDir: `${mailDir}`,
+        mailDir,
       })
       t.teardown(() => dovecot.stop())
       await postfix.start({ saslPort: daemon.ports.sasl, lmtpPort: dovecot.ports.lmtp })
