@@ -11,6 +11,8 @@ import { systemClock } from './clock.ts'
 import type { LoadedConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { settingsFromConfig } from './config/settings.ts'
+import { startAppPasswordSweep } from './credential/app-password-sweep.ts'
+import { createAppPasswords } from './credential/app-passwords.ts'
 import { Memo } from './credential/memo.ts'
 import { CredentialVerifier } from './credential/verify.ts'
 import { openDovecots, sessionEnding } from './dovecot/open.ts'
@@ -152,6 +154,13 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
         logger,
       }),
     ],
+    appPasswords: createAppPasswords({
+      rows: store.appPasswords,
+      // Rarely called for: none of its modules belong to the start of the daemon.
+      hash: async (secret) => (await import('./password/make.ts')).makeHash('SSHA512', secret),
+      clock,
+      changed: ({ full }) => accounts.changed({ kind: 'mailbox', address: full }),
+    }),
     userdb: createUserDb(accounts, config.userdb, outageLogger),
     maps: createMailMaps({
       source: store.maps,
@@ -233,6 +242,7 @@ export async function startDaemon(
     logger,
   })
   house.log.start()
+  const sweep = startAppPasswordSweep({ rows: house.store.appPasswords, clock, logger })
   // Not waited for: a warning now, in place of one when SOGo comes.
   void house.sogoPassword?.look()
 
@@ -244,6 +254,7 @@ export async function startDaemon(
       outbox.close(),
     ])
     follower.stop()
+    await sweep.stop()
     await house.close()
   }
 
@@ -279,6 +290,7 @@ export async function startDaemon(
       login,
       explain: house.explain,
       readiness: () => house.readiness(),
+      appPasswords: house.appPasswords,
       connectionTest,
       incidents: createIncidents({
         locks: store.locks,

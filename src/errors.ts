@@ -52,6 +52,11 @@ export const ERROR_KINDS = {
     exitCode: EXIT.cantCreate,
     meaning: 'What the command would make exists already.',
   },
+  limit_reached: {
+    temporary: false,
+    exitCode: EXIT.cantCreate,
+    meaning: 'There are as many of its kind as there may be; remove one first.',
+  },
   directory_unavailable: {
     temporary: true,
     exitCode: EXIT.unavailable,

@@ -83,7 +83,8 @@ ${STORE_OPTIONS_HELP}`,
       if (mailbox === undefined) throw new MailpassdError('not_found', `there is no mailbox ${address.full}`)
       const binding = await store.mailboxes.lookupBinding(address)
       const lock = await store.locks.lookup(address)
-      return { mailbox, appPasswords: appPasswords.length, binding, lock }
+      const active = appPasswords.filter((each) => each.active).length
+      return { mailbox, appPasswords: active, binding, lock }
     })
     if (options.flag('json')) {
       printJson(io, asJson(shown))

@@ -32,9 +32,21 @@ export interface SaslLogEntry {
   readonly atMs: number
 }
 
+/** The last good login with an app password, whoever made it. */
+export interface AppPasswordUse {
+  /** app_passwd.id */
+  readonly id: number
+  readonly mailbox: string
+  readonly service: string
+  readonly network: string
+  readonly atMs: number
+}
+
 /** The store as the login log needs it. Throws MailpassdError store_*; the log keeps what was not written. */
 export interface LoginLogWriter {
   writeSaslLog(entries: readonly SaslLogEntry[]): Promise<void>
+  /** A later use stays, whichever node wrote it. */
+  writeAppPasswordUses(entries: readonly AppPasswordUse[]): Promise<void>
   writeLogins(entries: readonly LoginLogEntry[]): Promise<void>
   deleteLoginsBefore(atMs: number): Promise<number>
 }

@@ -6,10 +6,10 @@ import type { Cancel, Clock } from '../clock.ts'
 import { toMailpassdError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { LoginMetrics } from '../telemetry/metrics.ts'
-import type { LoginLogWriter } from './event.ts'
+import type { AppPasswordUse, LoginLogWriter, SaslLogEntry } from './event.ts'
+import type { LatestBuffer } from './latest.ts'
 import type { LineRule } from './lines.ts'
 import type { MergeBuffer } from './merge.ts'
-import type { SaslLogBuffer } from './sasl-log.ts'
 
 const FLUSH_EVERY_MS = 1000
 const MAX_PAUSE_MS = 60_000
@@ -27,7 +27,8 @@ export interface FlusherOptions {
   readonly clock: Clock
   readonly retentionDays: number
   readonly merged: MergeBuffer
-  readonly saslLog: SaslLogBuffer
+  readonly saslLog: LatestBuffer<SaslLogEntry>
+  readonly uses: LatestBuffer<AppPasswordUse>
   readonly lines: LineRule
 }
 
@@ -38,7 +39,7 @@ export interface Flusher {
 }
 
 export function createFlusher(options: FlusherOptions): Flusher {
-  const { writer, metrics, logger, clock, merged, saslLog, lines } = options
+  const { writer, metrics, logger, clock, merged, saslLog, uses, lines } = options
   let cancel: Cancel = () => {}
   let isClosed = false
   let failures = 0
@@ -51,8 +52,9 @@ export function createFlusher(options: FlusherOptions): Flusher {
     for (let writes = 0; writes < maxWrites; writes += 1) {
       const logins = merged.take(ROWS_PER_WRITE)
       const rows = saslLog.take(ROWS_PER_WRITE, clock.monotonicMs(), all)
-      if (logins.length === 0 && rows.length === 0) return
-      // Both are tried: one table that is locked or missing must not cost the other's rows.
+      const used = uses.take(ROWS_PER_WRITE, clock.monotonicMs(), all)
+      if (logins.length === 0 && rows.length === 0 && used.length === 0) return
+      // All are tried: one table that is locked or missing must not cost the other's rows.
       const faults = [
         await writeBatch(
           logins,
@@ -64,8 +66,14 @@ export function createFlusher(options: FlusherOptions): Flusher {
           (batch) => writer.writeSaslLog(batch),
           (batch) => saslLog.putBack(batch),
         ),
+        await writeBatch(
+          used,
+          (batch) => writer.writeAppPasswordUses(batch),
+          (batch) => uses.putBack(batch),
+        ),
       ]
       if (!all && faults[1] === undefined) saslLog.written(rows, clock.monotonicMs())
+      if (!all && faults[2] === undefined) uses.written(used, clock.monotonicMs())
       const fault = faults.find((one) => one !== undefined)
       if (fault !== undefined) throw toMailpassdError(fault.error)
     }
@@ -131,7 +139,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
       isClosed = true
       cancel()
       await flush(true)
-      const lost = merged.size + saslLog.size
+      const lost = merged.size + saslLog.size + uses.size
       if (lost > 0) logger.error({ lost }, 'login log entries lost: they could not be written before the end')
     },
   }

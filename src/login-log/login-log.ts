@@ -10,11 +10,11 @@ import { networkOf } from '../policy/network.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { LoginMetrics } from '../telemetry/metrics.ts'
 import { cleanName } from './clean-name.ts'
-import type { LoginLog, LoginLogEntry, LoginLogWriter } from './event.ts'
+import type { AppPasswordUse, LoginLog, LoginLogEntry, LoginLogWriter, SaslLogEntry } from './event.ts'
 import { createFlusher } from './flusher.ts'
+import { createLatestBuffer } from './latest.ts'
 import { createLineRule, type LoginLines } from './lines.ts'
-import { createMergeBuffer } from './merge.ts'
-import { createSaslLogBuffer } from './sasl-log.ts'
+import { createMergeBuffer, own } from './merge.ts'
 
 /** Per buffer: about 30 MB of entries at worst. */
 const MAX_KEYS = 100_000
@@ -85,6 +85,11 @@ function saslService(service: Service, credential: string): string {
   }
 }
 
+/** 0 for other credentials, as mailcow writes it. */
+function appPasswordId(credential: string): number {
+  return credential.startsWith('app:') ? Number(credential.slice(4)) : 0
+}
+
 /** IPv4 as it is, IPv6 by network: its owner has 2^64 addresses to fail from. */
 function failureSource(remoteIp: string | undefined): string {
   return remoteIp === undefined || remoteIp.includes(':') ? networkOf(remoteIp) : remoteIp
@@ -94,11 +99,23 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
   const { metrics, logger, clock } = options
   const maxKeys = options.maxKeys ?? MAX_KEYS
   const merged = createMergeBuffer(maxKeys)
-  const saslLog = createSaslLogBuffer(maxKeys)
+  const saslLog = createLatestBuffer<SaslLogEntry>({
+    maxKeys,
+    keyOf: ({ service, remoteIp, mailbox }) => `${service}\n${remoteIp}\n${mailbox}`,
+    own: (login) => ({ ...login, mailbox: own(login.mailbox), remoteIp: own(login.remoteIp) }),
+    renew: (kept, { atMs, appPasswordId }) => ({ ...kept, atMs, appPasswordId }),
+  })
+  const uses = createLatestBuffer<AppPasswordUse>({
+    maxKeys,
+    keyOf: ({ id }) => String(id),
+    own: (use) => ({ ...use, mailbox: own(use.mailbox) }),
+    // networkOf gives texts of its own.
+    renew: (kept, { atMs, service, network }) => ({ ...kept, atMs, service, network }),
+  })
   const lines = createLineRule(options.mode, (source, suppressed) => {
     logger.info({ event: 'login_suppressed', remote: source, suppressed }, `suppressed: ${suppressed}`)
   })
-  const flusher = createFlusher({ ...options, merged, saslLog, lines })
+  const flusher = createFlusher({ ...options, merged, saslLog, uses, lines })
 
   function writeLine(request: LoginRequest, outcome: Outcome, durationMs: number) {
     const fields = {
@@ -126,11 +143,19 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
     if (!options.saslLog || request.remoteIp === undefined) return true
     return saslLog.add({
       service: saslService(request.service, credential),
-      appPasswordId: credential.startsWith('app:') ? Number(credential.slice(4)) : 0,
+      appPasswordId: appPasswordId(credential),
       mailbox,
       remoteIp: request.remoteIp,
       atMs: nowMs,
     })
+  }
+
+  /** Where a good login is written beside our own log. False where it found no place. */
+  function recordOk(request: LoginRequest, mailbox: string, credential: string, nowMs: number): boolean {
+    const id = appPasswordId(credential)
+    const use = { id, mailbox, service: request.service, network: networkOf(request.remoteIp), atMs: nowMs }
+    const keptUse = id === 0 || uses.add(use)
+    return recordSasl(request, mailbox, credential, nowMs) && keptUse
   }
 
   function record(request: LoginRequest, outcome: Outcome) {
@@ -146,8 +171,8 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
     const mailbox = namesMailbox(outcome) ? (outcome.mailbox ?? '') : ''
     const credential = outcome.credential ?? ''
     const kept = merged.add({ mailbox, network, service, credential, verdict, why }, nowMs)
-    const keptSasl = verdict !== 'ok' || recordSasl(request, mailbox, credential, nowMs)
-    if (!kept || !keptSasl) metrics.recordLoginLogOverflow(1)
+    const keptOk = verdict !== 'ok' || recordOk(request, mailbox, credential, nowMs)
+    if (!kept || !keptOk) metrics.recordLoginLogOverflow(1)
 
     const hasLine =
       verdict === 'ok'
@@ -169,7 +194,7 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
         }
       }
     },
-    pending: () => merged.size + saslLog.size,
+    pending: () => merged.size + saslLog.size + uses.size,
     pendingOf: (mailbox) =>
       [...merged.waiting()].filter((entry) => entry.mailbox === mailbox).map((entry) => ({ ...entry })),
     ...flusher,

@@ -31,7 +31,7 @@ export interface MergeBuffer {
 }
 
 /** A copy that shares no memory: a text cut from a line would keep the line alive, and a password may stand in it. */
-function own(text: string): string {
+export function own(text: string): string {
   return Buffer.from(text, 'utf8').toString('utf8')
 }
 

@@ -3,9 +3,10 @@
  * key. They are compiled once; a look-up only puts its address and domain in.
  */
 import { sql, type CompiledQuery, type Kysely } from 'kysely'
+import { APP_PASSWORD_COLUMNS } from './app-password-row.ts'
 import type { Tables } from './tables.ts'
 
-/** App passwords that are looked at per mailbox, newest first. */
+/** App passwords that are looked at per mailbox: ours, then the others; newest first. */
 export const MAX_APP_PASSWORDS = 1000
 /** Templates that are looked at, oldest first. */
 export const MAX_TEMPLATES = 1000
@@ -95,38 +96,20 @@ export function accountQuery(db: Kysely<Tables>, hasTfa: boolean) {
   )
 }
 
-/** Active ones, and those of ours that are not: they are compared to tell why they are refused. */
+/**
+ * Active ones, and those of ours that are not: they are compared to tell why they are refused. Ours come first: they
+ * are few, and must not be crowded out.
+ */
 export function appPasswordQuery(db: Kysely<Tables>) {
   return addressed(
     db
       .selectFrom('app_passwd as p')
       .leftJoin('mailpassd_app_password as op', 'op.id', 'p.id')
       .leftJoin('mailpassd_app_password_use as u', 'u.id', 'p.id')
-      .select([
-        'p.id as id',
-        'p.mailbox as mailbox',
-        'p.password as password',
-        'p.active as active',
-        'p.imap_access as imap',
-        'p.pop3_access as pop3',
-        'p.smtp_access as smtp',
-        'p.sieve_access as sieve',
-        'p.eas_access as eas',
-        'p.dav_access as dav',
-        'op.mailbox as own_mailbox',
-        'op.hash as own_hash',
-        'op.tag as tag',
-        'op.directory_id as directory_id',
-        'op.networks as networks',
-        'op.created_ms as created_ms',
-        'op.expires_ms as expires_ms',
-        'op.unused_days as unused_days',
-        'op.revoked_ms as revoked_ms',
-        'u.mailbox as use_mailbox',
-        'u.last_ms as last_ms',
-      ])
+      .select(APP_PASSWORD_COLUMNS)
       .where('p.mailbox', '=', ADDRESS)
       .where((eb) => eb.or([eb('p.active', '=', 1), eb('op.id', 'is not', null)]))
+      .orderBy(sql`op.id is null`)
       .orderBy('p.id', 'desc')
       .limit(sql.lit(MAX_APP_PASSWORDS))
       .compile(),

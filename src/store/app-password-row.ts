@@ -1,8 +1,48 @@
 /** Rows of app passwords as values: mailcow's row, what we know of it beside that, and its last use. */
 import type { OwnAppPassword, StoredAppPassword } from '../account/stored.ts'
 import { MailpassdError } from '../errors.ts'
-import { FLAGGED_SERVICES } from '../login/service.ts'
+import type { ListedAppPassword } from '../credential/app-passwords.ts'
+import { FLAGGED_SERVICES, type FlaggedService } from '../login/service.ts'
 import type { AppPasswordRow } from './account-query.ts'
+
+type ListedRow = AppPasswordRow & {
+  readonly name: string
+  readonly last_service: string | null
+  readonly last_network: string | null
+}
+
+/** Of app_passwd as p, mailpassd_app_password as op, mailpassd_app_password_use as u. */
+export const APP_PASSWORD_COLUMNS = [
+  'p.id as id',
+  'p.mailbox as mailbox',
+  'p.password as password',
+  'p.active as active',
+  'p.imap_access as imap',
+  'p.pop3_access as pop3',
+  'p.smtp_access as smtp',
+  'p.sieve_access as sieve',
+  'p.eas_access as eas',
+  'p.dav_access as dav',
+  'op.mailbox as own_mailbox',
+  'op.hash as own_hash',
+  'op.tag as tag',
+  'op.directory_id as directory_id',
+  'op.networks as networks',
+  'op.created_ms as created_ms',
+  'op.expires_ms as expires_ms',
+  'op.unused_days as unused_days',
+  'op.revoked_ms as revoked_ms',
+  'u.mailbox as use_mailbox',
+  'u.last_ms as last_ms',
+] as const
+
+/** The same and what only a list shows. */
+export const LISTED_COLUMNS = [
+  ...APP_PASSWORD_COLUMNS,
+  'p.name as name',
+  'u.last_service as last_service',
+  'u.last_network as last_network',
+] as const
 
 /** App passwords whose mailbox is exactly this one, newest first. Throws MailpassdError store_failed. */
 export function toAppPasswords(rows: readonly AppPasswordRow[], full: string): readonly StoredAppPassword[] {
@@ -16,13 +56,36 @@ export function toAppPasswords(rows: readonly AppPasswordRow[], full: string): r
       {
         id: row.id,
         hash: row.password,
-        services: new Set(FLAGGED_SERVICES.filter((service) => row[service] === 1)),
+        services: new Set(servicesOf(row)),
         active: isActive,
         own,
         lastUsedMs: row.use_mailbox === full ? numberOf(row.last_ms) : undefined,
       },
     ]
   })
+}
+
+/** One row for a list, inactive ones too; none where its mailbox is another one's. Throws MailpassdError store_failed. */
+export function listedOf(row: ListedRow, full: string): readonly ListedAppPassword[] {
+  if (row.mailbox !== full) return []
+  const atMs = row.use_mailbox === full ? numberOf(row.last_ms) : undefined
+  return [
+    {
+      id: row.id,
+      name: row.name,
+      services: servicesOf(row),
+      active: row.active === 1,
+      own: toOwn(row, full),
+      lastUse:
+        atMs === undefined
+          ? undefined
+          : { atMs, service: row.last_service ?? '', network: row.last_network ?? '' },
+    },
+  ]
+}
+
+function servicesOf(row: AppPasswordRow): readonly FlaggedService[] {
+  return FLAGGED_SERVICES.filter((service) => row[service] === 1)
 }
 
 function toOwn(row: AppPasswordRow, full: string): OwnAppPassword | undefined {
@@ -38,8 +101,11 @@ function toOwn(row: AppPasswordRow, full: string): OwnAppPassword | undefined {
   }
 }
 
+const EVERYWHERE: readonly string[] = Object.freeze([])
+
 /** Where nobody can say from which networks a password may come, it comes from none: the login fails for now. */
 function parseNetworks(id: number, text: string | null): readonly string[] {
+  if (text === '[]') return EVERYWHERE
   let parsed: unknown
   try {
     parsed = JSON.parse(text ?? '')

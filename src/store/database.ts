@@ -14,6 +14,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import { sql } from 'kysely'
 import { Accounts } from './accounts.ts'
 import { AppPasswordNames } from './app-password-names.ts'
+import { AppPasswords } from './app-passwords.ts'
 import { Border } from './border.ts'
 import { Changes } from './changes.ts'
 import type { Dialect } from './dialect/dialect.ts'
@@ -35,6 +36,7 @@ export interface Store {
   readonly loginLog: LoginLogWriter & LoginLogSource
   readonly changes: Changes
   readonly domains: Domains
+  readonly appPasswords: AppPasswords
   /** For the connection test: looks whether the tables are in order or not. */
   readonly probe: StoreProbe
   readonly outbox: Outbox
@@ -126,6 +128,7 @@ export async function openStore(options: StoreOptions, context: StoreContext): P
     loginLog: new LoginLogs(border),
     changes: new Changes(border, clock),
     domains: new Domains(border, options.schema, clock),
+    appPasswords: new AppPasswords(border, clock),
     probe: createStoreProbe(border, migrator, options.schema),
     outbox: new Outbox(border, clock),
     maps: new MailMaps(border, () =>

@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import { setImmediate } from 'node:timers/promises'
 import type {
+  AppPasswordUse,
   LoginLogEntry,
   LoginLogSource,
   LoginLogWriter,
@@ -22,6 +23,7 @@ const IP_LENGTH = 64
 const NAME_LENGTH = 255
 /** Widths of our own (migrations/002-own-tables.ts). */
 const WORD_LENGTH = 64
+const USE_SERVICE_LENGTH = 16
 
 /** What tells one row from another, in the order of the indexes that reading goes by. */
 const ORDER = ['last_ms', 'hour_ms', 'mailbox', 'network', 'service', 'credential', 'verdict', 'why'] as const
@@ -50,6 +52,39 @@ export class LoginLogs implements LoginLogWriter, LoginLogSource {
               datetime: dialect.dateTime(entry.atMs),
             })),
           )
+          .execute()
+        await setImmediate()
+      }
+    })
+  }
+
+  /** The latest use stays, whichever node writes last. All are written or none. */
+  async writeAppPasswordUses(uses: readonly AppPasswordUse[]): Promise<void> {
+    if (uses.length === 0) return
+    const { dialect } = this.#border
+    const column = (name: string) => sql.ref(`mailpassd_app_password_use.${name}`)
+    const isLater = sql`${dialect.incoming('last_ms')} >= ${column('last_ms')}`
+    const ofLater = (name: string) =>
+      sql`${sql.ref(name)} = case when ${isLater} then ${dialect.incoming(name)} else ${column(name)} end`
+    // last_ms is the last: MariaDB sets from left to right and compares with what is set already.
+    const merge = dialect.onDuplicate(
+      ['id'],
+      ['mailbox', 'last_service', 'last_network', 'last_ms'].map(ofLater),
+    )
+    await this.#border.write(async (trx) => {
+      for (const part of inParts(uses)) {
+        await trx
+          .insertInto('mailpassd_app_password_use')
+          .values(
+            part.map((use) => ({
+              id: use.id,
+              mailbox: use.mailbox.slice(0, NAME_LENGTH),
+              last_ms: use.atMs,
+              last_service: use.service.slice(0, USE_SERVICE_LENGTH),
+              last_network: use.network.slice(0, WORD_LENGTH),
+            })),
+          )
+          .modifyEnd(merge)
           .execute()
         await setImmediate()
       }

@@ -40,9 +40,9 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   // Judges what its ports say; adapters and store implement them.
   check: ['config', 'login-log', 'mailcow', 'password'],
   config: [],
-  credential: ['account'],
+  credential: ['account', 'policy'],
   directory: [],
-  door: ['config', 'explain', 'incident', 'login', 'sasl'],
+  door: ['config', 'credential', 'explain', 'incident', 'login', 'sasl'],
   dovecot: ['outbox'],
   explain: ['account', 'credential', 'login', 'login-log', 'mailbox', 'policy'],
   incident: ['outbox'],

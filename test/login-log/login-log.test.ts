@@ -2,7 +2,12 @@ import t from 'tap'
 import fc from 'fast-check'
 import { MailpassdError } from '../../src/errors.ts'
 import { cleanName } from '../../src/login-log/clean-name.ts'
-import type { LoginLogEntry, LoginLogWriter, SaslLogEntry } from '../../src/login-log/event.ts'
+import type {
+  AppPasswordUse,
+  LoginLogEntry,
+  LoginLogWriter,
+  SaslLogEntry,
+} from '../../src/login-log/event.ts'
 import { createLoginLog, type LoginLogOptions } from '../../src/login-log/login-log.ts'
 import type { Outcome, Why } from '../../src/login/outcome.ts'
 import { verdictOf } from '../../src/login/why.ts'
@@ -24,6 +29,7 @@ function parseLine(line: string): Line {
 class MemoryWriter implements LoginLogWriter {
   isDown = false
   readonly saslWrites: SaslLogEntry[][] = []
+  readonly useWrites: AppPasswordUse[][] = []
   readonly loginWrites: LoginLogEntry[][] = []
   readonly deletedBefore: number[] = []
   tries = 0
@@ -36,6 +42,11 @@ class MemoryWriter implements LoginLogWriter {
   async writeSaslLog(entries: readonly SaslLogEntry[]): Promise<void> {
     this.#check()
     this.saslWrites.push([...entries])
+  }
+
+  async writeAppPasswordUses(uses: readonly AppPasswordUse[]): Promise<void> {
+    this.#check()
+    this.useWrites.push([...uses])
   }
 
   async writeLogins(entries: readonly LoginLogEntry[]): Promise<void> {
@@ -303,6 +314,51 @@ t.test('sasl_log names services as mailcow does', async (t) => {
       { service: told, mailbox, appPasswordId: credential === 'app:7' ? 7 : 0 },
     ])
   }
+})
+
+t.test('last use of an app password: at once, then once a minute, the newest', async (t) => {
+  const { log, writer, clock, request, outcome } = setUp({ saslLog: false })
+  log.start()
+  t.teardown(() => log.close())
+  const startMs = clock.nowMs()
+  const opened = outcome('verified', { credential: 'app:17' })
+  log.record(request(), opened)
+  log.record(request({ service: 'smtp', remoteIp: undefined }), outcome('verified', { credential: 'app:18' }))
+  log.record(request(), outcome('verified', { credential: 'main' }))
+  log.record(request(), outcome('app_password_expired', { credential: 'app:19' }))
+  await clock.advance(1000)
+  const mailbox = 'jane@example.org'
+  t.strictSame(writer.useWrites, [
+    [
+      { id: 17, mailbox, service: 'imap', network: '192.0.2.0/24', atMs: startMs },
+      { id: 18, mailbox, service: 'smtp', network: 'unknown', atMs: startMs },
+    ],
+  ])
+  log.record(request(), opened)
+  await clock.advance(20_000)
+  log.record(request({ service: 'smtp', remoteIp: '198.51.100.9' }), opened)
+  await clock.advance(20_000)
+  t.equal(writer.useWrites.length, 1)
+  await clock.advance(21_000)
+  t.strictSame(writer.useWrites[1], [
+    { id: 17, mailbox, service: 'smtp', network: '198.51.100.0/24', atMs: startMs + 21_000 },
+  ])
+  t.equal(writer.useWrites.length, 2)
+})
+
+t.test('last uses wait where the database is down, and the newest is written', async (t) => {
+  const { log, writer, clock, request, outcome } = setUp({ saslLog: false })
+  const opened = outcome('verified', { credential: 'app:17' })
+  writer.isDown = true
+  log.record(request(), opened)
+  await log.flush()
+  await clock.advance(500)
+  log.record(request({ service: 'pop3' }), opened)
+  await log.flush()
+  writer.isDown = false
+  await log.close()
+  t.match(writer.useWrites, [[{ id: 17, service: 'pop3', atMs: clock.nowMs() }]])
+  t.equal(log.pending(), 0)
 })
 
 t.test('without sasl_log nothing is written there', async (t) => {

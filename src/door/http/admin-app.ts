@@ -1,9 +1,10 @@
-/** The admin door's routes: health, metrics, the API's description, and logins that say why. */
+/** The admin door's routes: health, metrics, the API's description, logins that say why, app passwords. */
 import type { FastifyInstance } from 'fastify'
 import type { ConnectionTest } from '../../check/connection-test.ts'
 import type { Clock } from '../../clock.ts'
 import type { Explain } from '../../explain/explain.ts'
 import type { Incidents } from '../../incident/lock-account.ts'
+import type { AppPasswords } from '../../credential/app-passwords.ts'
 import type { Login } from '../../login/login.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { createAccessRules, type AccessToken } from './access.ts'
@@ -15,6 +16,7 @@ import type { Readiness } from './health-routes.ts'
 export interface AdminAppOptions {
   readonly login: Login
   readonly explain: Explain
+  readonly appPasswords: AppPasswords
   /** Asked on each /readyz; answered for within 2 s. */
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest

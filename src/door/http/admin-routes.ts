@@ -2,7 +2,9 @@
 import type { ConnectionTest } from '../../check/connection-test.ts'
 import type { Explain } from '../../explain/explain.ts'
 import type { Incidents } from '../../incident/lock-account.ts'
+import type { AppPasswords } from '../../credential/app-passwords.ts'
 import type { Login } from '../../login/login.ts'
+import { addAppPasswordRoutes } from './app-password-routes.ts'
 import type { BaseOptions, HttpApp } from './base-app.ts'
 import { addConnectionTestRoute } from './connection-test-route.ts'
 import { addDescribingRoutes, type Describing } from './describing-routes.ts'
@@ -14,6 +16,7 @@ import { addLoginAttemptsRoute } from './login-attempts-route.ts'
 export interface AdminRoutes extends Describing {
   readonly login: Login
   readonly explain: Explain
+  readonly appPasswords: AppPasswords
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest
   readonly incidents: Incidents
@@ -26,4 +29,5 @@ export function addAdminRoutes(app: HttpApp, routes: AdminRoutes, base: BaseOpti
   addConnectionTestRoute(app, routes.connectionTest)
   addExplainRoute(app, routes.explain)
   addLockRoute(app, routes.incidents, base)
+  addAppPasswordRoutes(app, routes.appPasswords)
 }

@@ -14,11 +14,12 @@ export const API_ERRORS = {
   scope_missing: 403,
   forwarded: 403,
   not_found: 404,
-  /** Of userdb alone: there is certainly no such mailbox. Any other 404 says that the URL is wrong. */
+  /** There is certainly no such mailbox. Any other 404 of userdb says that the URL is wrong. */
   no_mailbox: 404,
   method_not_allowed: 405,
   /** The one that may run at a time runs already. */
   busy: 409,
+  limit_reached: 409,
   body_too_large: 413,
   media_type: 415,
   internal: 500,

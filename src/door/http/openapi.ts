@@ -4,6 +4,7 @@ import { systemClock } from '../../clock.ts'
 import { MailpassdError } from '../../errors.ts'
 import { silentLogger } from '../../telemetry/logger.ts'
 import { createAccessRules } from './access.ts'
+import { AppPasswordBody } from './app-password-routes.ts'
 import { addAdminRoutes } from './admin-routes.ts'
 import { ErrorBody } from './api-error.ts'
 import { addAuthRoutes } from './auth-app.ts'
@@ -18,7 +19,13 @@ function neverCalled(): never {
 
 /** Schemas that several routes use, by the name they have in the document. */
 const SHARED: ReadonlyMap<string, object> = new Map(
-  Object.entries({ Error: ErrorBody, LockAnswer, LoginAnswer, LoginAttempt: LoginBody }),
+  Object.entries({
+    AppPassword: AppPasswordBody,
+    Error: ErrorBody,
+    LockAnswer,
+    LoginAnswer,
+    LoginAttempt: LoginBody,
+  }),
 )
 
 /** A schema as text, without the description that a route may have given it. */
@@ -73,6 +80,7 @@ export async function openApiDocument(version: string): Promise<object> {
     {
       login: neverCalled,
       explain: neverCalled,
+      appPasswords: { create: neverCalled, list: neverCalled, revoke: neverCalled },
       readiness: neverCalled,
       connectionTest: neverCalled,
       incidents: { lock: neverCalled, unlock: neverCalled, show: neverCalled },

@@ -15,7 +15,10 @@ export const schemaCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart =
       if (error.keyword === 'additionalProperties')
         return { error: new ApiError('field_invalid', `${httpPart}: a key is none of ${known.join(', ')}`) }
       const field =
-        error.keyword === 'required' ? error.params.requiredProperties[0] : error.instancePath.slice(1)
+        error.keyword === 'required'
+          ? error.params.requiredProperties[0]
+          : // Of a list's element, the list.
+            error.instancePath.slice(1).split('/', 1)[0]
       if (field === '') return { error: new ApiError('field_invalid', `${httpPart}: ${error.message}`) }
       if (field === undefined || !known.includes(field)) continue
       const text = error.keyword === 'required' ? 'is missing' : error.message

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { request, type Agent } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { AppPasswords } from '../../../src/credential/app-passwords.ts'
 import type { UserDb, UserDbAnswer } from '../../../src/account/userdb.ts'
 import type { ConnectionTest } from '../../../src/check/connection-test.ts'
 import { createAdminApp } from '../../../src/door/http/admin-app.ts'
@@ -59,6 +60,7 @@ export interface FixtureOptions {
   readonly compatNetworks?: readonly string[]
   readonly sogoNetworks?: readonly string[]
   readonly explain?: Explain
+  readonly appPasswords?: AppPasswords
   readonly readiness?: () => Promise<{ ready: boolean; degraded: string[] }>
   readonly connectionTest?: ConnectionTest
   readonly incidents?: Incidents
@@ -90,9 +92,11 @@ export function makeApps(options: FixtureOptions = {}) {
     clock,
     logger,
   })
+  const refuse = () => Promise.reject(new Error('no app passwords in this test'))
   const admin = createAdminApp({
     login,
     explain: options.explain ?? (() => Promise.reject(new Error('not asked for'))),
+    appPasswords: options.appPasswords ?? { create: refuse, list: refuse, revoke: refuse },
     readiness: options.readiness ?? (async () => ({ ready: true, degraded: [] })),
     connectionTest: options.connectionTest ?? (async () => ({ result: 'ok', exitCode: 0, steps: [], ms: 0 })),
     incidents: options.incidents ?? NO_STORE,

@@ -51,6 +51,9 @@ t.test('it covers exactly the routes of both doors', async (t) => {
     'put /v1/mailboxes/{address}/lock',
     'delete /v1/mailboxes/{address}/lock',
     'get /v1/mailboxes/{address}/lock',
+    'post /v1/mailboxes/{address}/app-passwords',
+    'get /v1/mailboxes/{address}/app-passwords',
+    'delete /v1/mailboxes/{address}/app-passwords/{id}',
   ])
 })
 

@@ -1,51 +1,52 @@
 /**
- * mailcow's `sasl_log` between two flushes: the last good login per (service, ip, mailbox). A key is written at once
- * when it is new, then at most once a minute: mail clients reconnect all the time and the row is replaced each time.
+ * The last good login by some key, between two flushes: mailcow's `sasl_log` by (service, ip, mailbox), and the last use
+ * of an app password. A key is written at once when it is new, then at most once a minute: mail clients reconnect all
+ * the time and the row is replaced each time.
  *
  *     record -> fresh -> written -> resting (a minute) -> dirty? written again : forgotten
  */
-import type { SaslLogEntry } from './event.ts'
-
 const REST_MS = 60_000
 
-type Growing = { -readonly [K in keyof SaslLogEntry]: SaslLogEntry[K] }
+/** What is kept by key: all of it is that of the last login. */
+export interface Latest {
+  readonly atMs: number
+}
 
-interface Resting {
-  readonly entry: Growing
+interface Resting<E> {
+  entry: E
   readonly dueMs: number
   dirty: boolean
 }
 
-export interface SaslLogBuffer {
+export interface LatestBuffer<E extends Latest> {
   /** Notes a good login. False when it is a new key and the buffer is full: it is then not kept. */
-  add(login: SaslLogEntry): boolean
+  add(login: E): boolean
   /** Takes at most `limit` entries that are due at `nowMs` (monotonic); with `all`, also those that rest. */
-  take(limit: number, nowMs: number, all?: boolean): SaslLogEntry[]
+  take(limit: number, nowMs: number, all?: boolean): E[]
   /** The entries were written at `nowMs` (monotonic): they rest. */
-  written(entries: readonly SaslLogEntry[], nowMs: number): void
+  written(entries: readonly E[], nowMs: number): void
   /** The entries could not be written: they are due again. Gives the number that found no place. */
-  putBack(entries: readonly SaslLogEntry[]): number
+  putBack(entries: readonly E[]): number
   /** Entries not yet written. */
   readonly size: number
 }
 
-/** See merge.ts: a copy that shares no memory with a line. */
-function own(text: string): string {
-  return Buffer.from(text, 'utf8').toString('utf8')
-}
-
-export function createSaslLogBuffer(maxKeys: number): SaslLogBuffer {
-  const fresh = new Map<string, Growing>()
+/**
+ * `own`: a copy that shares no memory with a line (merge.ts). `renew`: what a later login of the same key makes of what
+ * is kept.
+ */
+export function createLatestBuffer<E extends Latest>(options: {
+  readonly maxKeys: number
+  readonly keyOf: (login: E) => string
+  readonly own: (login: E) => E
+  readonly renew: (kept: E, login: E) => E
+}): LatestBuffer<E> {
+  const { maxKeys, keyOf, own, renew } = options
+  const fresh = new Map<string, E>()
   // Entered when written, with one length of rest: the order of insertion is the order in which they are due.
-  const resting = new Map<string, Resting>()
+  const resting = new Map<string, Resting<E>>()
 
-  const keyOf = (entry: SaslLogEntry) => `${entry.service}\n${entry.remoteIp}\n${entry.mailbox}`
-
-  function renew(entry: Growing, login: SaslLogEntry) {
-    if (login.atMs < entry.atMs) return
-    entry.atMs = login.atMs
-    entry.appPasswordId = login.appPasswordId
-  }
+  const later = (kept: E, login: E): E => (login.atMs < kept.atMs ? kept : renew(kept, login))
 
   /** Room for a new key: what rests unchanged is only remembered to save a write, and goes first. */
   function hasRoom(): boolean {
@@ -63,21 +64,21 @@ export function createSaslLogBuffer(maxKeys: number): SaslLogBuffer {
       const key = keyOf(login)
       const rest = resting.get(key)
       if (rest !== undefined) {
-        renew(rest.entry, login)
+        rest.entry = later(rest.entry, login)
         rest.dirty = true
         return true
       }
       const entry = fresh.get(key)
       if (entry !== undefined) {
-        renew(entry, login)
+        fresh.set(key, later(entry, login))
         return true
       }
       if (!hasRoom()) return false
-      fresh.set(key, { ...login, mailbox: own(login.mailbox), remoteIp: own(login.remoteIp) })
+      fresh.set(key, own(login))
       return true
     },
     take(limit, nowMs, all = false) {
-      const taken: SaslLogEntry[] = []
+      const taken: E[] = []
       for (const [key, rest] of resting) {
         if (taken.length >= limit || (!all && rest.dueMs > nowMs)) break
         resting.delete(key)
@@ -97,7 +98,7 @@ export function createSaslLogBuffer(maxKeys: number): SaslLogBuffer {
         const again = fresh.get(key)
         fresh.delete(key)
         resting.set(key, {
-          entry: { ...entry, ...again },
+          entry: again ?? entry,
           dueMs: nowMs + REST_MS,
           dirty: again !== undefined,
         })
@@ -109,7 +110,7 @@ export function createSaslLogBuffer(maxKeys: number): SaslLogBuffer {
         const key = keyOf(old)
         const entry = fresh.get(key)
         if (entry !== undefined) continue
-        if (hasRoom()) fresh.set(key, { ...old })
+        if (hasRoom()) fresh.set(key, old)
         else lost += 1
       }
       return lost
