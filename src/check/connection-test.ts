@@ -9,6 +9,7 @@ import { settingsFromConfig } from '../config/settings.ts'
 import type { ExitCode } from '../errors.ts'
 import type { DirectoryProbe } from './directory-probe.ts'
 import { directorySteps } from './directory-steps.ts'
+import { checkMemcached, checkRedis } from './beside.ts'
 import { checkDovecot, type Environment } from './dovecot.ts'
 import { checkCaFile, checkDataDir, checkSogoPassword } from './files.ts'
 import { runSteps, type PlannedStep } from './run-steps.ts'
@@ -54,6 +55,14 @@ export function createConnectionTest(loaded: LoadedConfig, parts: TestedParts): 
       runSteps(ownSteps(loaded), limits),
       testDirectory(loaded, parts, address, limits),
       testStore(loaded, parts, limits),
+      runSteps(
+        [
+          // No steps where they are not configured.
+          { name: 'Redis', run: async () => checkRedis(loaded.config) },
+          { name: 'memcached', run: async () => checkMemcached(loaded.config) },
+        ],
+        limits,
+      ),
       runSteps([{ name: 'Dovecot', run: async () => checkDovecot(env) }], limits),
     ])
     const steps = tracks.flat()

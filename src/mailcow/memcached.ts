@@ -40,25 +40,38 @@ export function createMemcached(place: string, clock: Clock): Memcached {
 
 /** One `flush_all`. Rejects with MailpassdError consumer_failed within 2 s. */
 export async function flushOnce(place: string): Promise<void> {
+  await ask(place, 'flush_all', (reply) => reply === 'OK')
+}
+
+/** Its version. Rejects with MailpassdError consumer_failed within 2 s. */
+export async function askVersion(place: string): Promise<string> {
+  const reply = await ask(place, 'version', (line) => line.startsWith('VERSION '))
+  return reply.slice('VERSION '.length)
+}
+
+/** A command of one line and its answer of one, which must be a good one. */
+async function ask(place: string, command: string, isGood: (reply: string) => boolean): Promise<string> {
   const address = parseListen(place)
   const failed = (text: string) => new MailpassdError('consumer_failed', `memcached ${place}: ${text}`)
   if (address?.kind !== 'tcp') throw failed('no address')
   const socket = connect({ host: address.host, port: address.port })
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
   const timer = setTimeout(() => reject(failed(`no answer within ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS)
   let reply = ''
   socket
-    .on('connect', () => socket.write('flush_all\r\n'))
+    .on('connect', () => socket.write(`${command}\r\n`))
     .on('data', (bytes: Buffer) => {
       reply += bytes.toString('latin1')
-      if (reply === 'OK\r\n') resolve()
-      else if (reply.includes('\n') || reply.length > MAX_REPLY_BYTES)
+      const end = reply.indexOf('\r\n')
+      const line = reply.slice(0, end)
+      if (end >= 0 && isGood(line)) resolve(line)
+      else if (end >= 0 || reply.length > MAX_REPLY_BYTES)
         reject(failed(`answers ${JSON.stringify(reply.slice(0, 60))}`))
     })
     .on('error', (error) => reject(failed(error.message)))
     .on('close', () => reject(failed('closes the connection')))
   try {
-    await promise
+    return await promise
   } finally {
     clearTimeout(timer)
     socket.destroy()

@@ -16,8 +16,8 @@ export interface RateLimitWriter {
   readonly where: string
   /** The limit of one mailbox as Rspamd reads it; undefined takes it away. Throws MailpassdError consumer_failed. */
   write(mailbox: string, value: string | undefined): Promise<void>
-  /** Whether Redis answers and lets us in. Throws MailpassdError consumer_failed. */
-  ping(): Promise<void>
+  /** Whether limits could be written: takes away one that nobody has. Throws MailpassdError consumer_failed. */
+  probe(): Promise<void>
 }
 
 async function loadClient() {
@@ -76,8 +76,8 @@ export async function openRedis(config: RedisConfig): Promise<RateLimitWriter> {
           : client.hset(RATE_LIMIT_KEY, mailbox, value),
       )
     },
-    async ping() {
-      await connected((client) => client.ping())
+    async probe() {
+      await connected((client) => client.hdel(RATE_LIMIT_KEY, ''))
     },
   }
 }

@@ -28,7 +28,7 @@ import { Mailboxes } from './mailboxes.ts'
 import { createStoreProbe } from './probe.ts'
 import { Outbox } from './outbox.ts'
 import { createMigrator, missingColumns, missingError, type Migrator } from './migrations/migrate.ts'
-import { hasSogoView } from './sogo-row.ts'
+import { missingForSogo } from './sogo-row.ts'
 
 export interface Store {
   readonly accounts: AccountSource
@@ -110,7 +110,13 @@ export async function openStore(options: StoreOptions, context: StoreContext): P
       if (missing.length > 0) throw missingError(dialect.where, missing, options.schema)
       missingForMaps = missingColumns(columns, 'maps')
       hasTfa = columns.get('tfa')?.has('active') === true && columns.get('tfa')?.has('username') === true
-      hasSogo = hasSogoView(columns)
+      const missingSogo = missingForSogo(columns)
+      hasSogo = missingSogo.length === 0
+      if (beside.sogo && !hasSogo)
+        logger.warn(
+          { database: dialect.where, missing: missingSogo.join(', ') },
+          "new mailboxes are not put into SOGo's user view; without SOGo set mailcow.sogo = false",
+        )
     },
   })
   const totals = new DomainTotals(options.fresh_seconds * 1000, clock)

@@ -25,11 +25,13 @@ const SOGO_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   alias: ['sogo_visible'],
 }
 
-/** Whether these tables (with their columns) have all that is needed. */
-export function hasSogoView(columns: ReadonlyMap<string, ReadonlySet<string>>): boolean {
-  return Object.entries(SOGO_COLUMNS).every(([table, needed]) =>
-    needed.every((column) => columns.get(table)?.has(column) === true),
-  )
+/** What these tables (with their columns) lack of it: `table x`, `column x.y`. */
+export function missingForSogo(columns: ReadonlyMap<string, ReadonlySet<string>>): readonly string[] {
+  return Object.entries(SOGO_COLUMNS).flatMap(([table, needed]) => {
+    const found = columns.get(table)
+    if (found === undefined) return [`table ${table}`]
+    return needed.filter((column) => !found.has(column)).map((column) => `column ${table}.${column}`)
+  })
 }
 
 /** `aliases` is TEXT and `ad_aliases` VARCHAR(6144); a list stays well below either, in whole addresses. */

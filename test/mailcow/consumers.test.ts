@@ -25,7 +25,7 @@ t.test('rate limits', async (t) => {
   const consume = consumeRateLimit({
     where: 'a list',
     write: async (...what) => void written.push(what),
-    ping: async () => {},
+    probe: async () => {},
   })
   t.equal(await consume({ ...ROW, body: { value: '10 / 1h' } }, signal), 'done')
   t.equal(await consume(ROW, signal), 'done', 'no limit')

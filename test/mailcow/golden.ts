@@ -8,7 +8,7 @@ import type { Address } from '../../src/login/address.ts'
 import type { Applied } from '../../src/mailbox/change.ts'
 import { plan } from '../../src/mailbox/plan.ts'
 import { openStore, type Store } from '../../src/store/database.ts'
-import { silentLogger } from '../../src/telemetry/logger.ts'
+import { silentLogger, type Logger } from '../../src/telemetry/logger.ts'
 import { stoppedClock, type Place, type Row, type Subject } from '../contract/store-subjects.ts'
 import { jane, profile, settings } from '../fakes/accounts.ts'
 
@@ -21,7 +21,16 @@ export const mailcowSettings: DirectorySettings = {
   namesFromDirectory: false,
 }
 
+export interface HostingOptions {
+  /** A statement before the store looks at the tables. */
+  readonly before?: string
+  /** Default true. */
+  readonly sogo?: boolean
+}
+
 export interface Hosting {
+  /** Warnings of the store. */
+  readonly warned: readonly string[]
   readonly place: Place
   readonly store: Store
   /** A first login of this user, from the plan on. */
@@ -34,18 +43,21 @@ export interface Hosting {
 }
 
 /** A database with the domain example.org, and a store that tells SOGo, Redis and memcached of new mailboxes. */
-export async function hosting(
-  subject: Subject,
-  t: Test,
-  limits = 'mailboxes = 10, maxquota = 10240, quota = 102400',
-) {
+export async function hosting(subject: Subject, t: Test, options: HostingOptions = {}) {
   const place = await subject.place(t)
-  const beside = { sogo: true, redis: true, memcached: true }
-  const store = await openStore(place.options, { clock: stoppedClock, logger: silentLogger, beside })
+  if (options.before !== undefined) await place.sql(options.before)
+  const sogo = options.sogo ?? true
+  const beside = { sogo, redis: true, memcached: sogo }
+  const warned: string[] = []
+  const warn: Logger['warn'] = (fields, text) => warned.push(`${text} ${JSON.stringify(fields)}`)
+  const logger = { ...silentLogger, warn }
+  const store = await openStore(place.options, { clock: stoppedClock, logger, beside })
   t.teardown(() => store.close())
   await store.ready()
   await place.sql("insert into domain (domain) values ('example.org')")
-  await place.sql(`update domain set ${limits} where domain = 'example.org'`)
+  await place.sql(
+    "update domain set mailboxes = 10, maxquota = 10240, quota = 102400 where domain = 'example.org'",
+  )
   const firstLogin: Hosting['firstLogin'] = (address, more = {}) => {
     const user = { ...jane, email: address.full, id: `id-${address.local}`, ...more.user }
     const account = (stored: StoredAccount): Account => ({
@@ -64,7 +76,7 @@ export async function hosting(
       attributes,
     ])
   }
-  return { place, store, firstLogin, addTemplate } satisfies Hosting
+  return { place, store, warned, firstLogin, addTemplate } satisfies Hosting
 }
 
 const TABLES = [

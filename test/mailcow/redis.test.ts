@@ -33,17 +33,7 @@ suite('a real Redis', [redisMissing()], async (t) => {
   await t.test(
     'by its UNIX socket, another database, another user with rights on RL_VALUE alone',
     async (t) => {
-      await client.acl(
-        'SETUSER',
-        'mailpassd',
-        'on',
-        '>secret',
-        '~RL_VALUE',
-        '+hset',
-        '+hdel',
-        '+select',
-        '+ping',
-      )
+      await client.acl('SETUSER', 'mailpassd', 'on', '>secret', '~RL_VALUE', '+hset', '+hdel', '+select')
       const { host: _host, ...place } = config({
         socket: server.socket,
         database: 3,
@@ -51,7 +41,7 @@ suite('a real Redis', [redisMissing()], async (t) => {
         password: 'secret',
       })
       const redis = await openRedis(place)
-      await redis.ping()
+      await redis.probe()
       await redis.write('jane@example.org', '1 / 1d')
       const [, value] =
         (await client.multi().select(3).hget('RL_VALUE', 'jane@example.org').select(0).exec()) ?? []
@@ -72,6 +62,7 @@ suite('a real Redis', [redisMissing()], async (t) => {
     }
     const { password: _password, ...without } = config()
     const open = await openRedis(without)
+    await t.rejects(open.probe(), { code: 'consumer_failed', message: /NOAUTH/ })
     await t.rejects(open.write('x@example.org', '1 / 1s'), { code: 'consumer_failed', message: /NOAUTH/ })
     t.notOk(await client.hexists('RL_VALUE', 'x@example.org'))
   })
@@ -81,15 +72,15 @@ suite('a real Redis', [redisMissing()], async (t) => {
     server.pause()
     await t.rejects(redis.write('x@example.org', '1 / 1s'), { code: 'consumer_failed', message: /timed out/ })
     server.resume()
-    await t.resolves(redis.ping(), 'and on')
+    await t.resolves(redis.probe(), 'and on')
   })
 })
 
 t.test('away: an error, at once', async (t) => {
   const redis = await openRedis({ host: '127.0.0.1', port: 1, database: 0, timeout_ms: 2000 })
-  await t.rejects(redis.ping(), { code: 'consumer_failed', message: /redis 127\.0\.0\.1:1: .*ECONNREFUSED/ })
+  await t.rejects(redis.probe(), { code: 'consumer_failed', message: /redis 127\.0\.0\.1:1: .*ECONNREFUSED/ })
   const socket = await openRedis({ socket: '/nowhere/redis.sock', port: 1, database: 0, timeout_ms: 2000 })
-  await t.rejects(socket.ping(), { code: 'consumer_failed', message: /ENOENT/ })
+  await t.rejects(socket.probe(), { code: 'consumer_failed', message: /ENOENT/ })
 })
 
 t.test('the library does not print its debugging', async (t) => {

@@ -2,10 +2,8 @@
 import { createHash } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { randomViewPassword } from '../../src/mailcow/sogo-view-password.ts'
-import { openStore } from '../../src/store/database.ts'
-import { silentLogger } from '../../src/telemetry/logger.ts'
-import { addressOf, makePlan } from '../contract/store-plans.ts'
-import { stoppedClock, SUBJECTS } from '../contract/store-subjects.ts'
+import { addressOf } from '../contract/store-plans.ts'
+import { SUBJECTS } from '../contract/store-subjects.ts'
 import { suite } from '../servers/suite.ts'
 import { hosting } from './golden.ts'
 
@@ -114,21 +112,25 @@ async function tests(t: Test, subject: (typeof SUBJECTS)[number]): Promise<void>
   await t.test(
     'no such table, one that lacks a column, switched off: the mailbox is made all the same',
     async (t) => {
-      for (const [what, statement, sogo] of [
-        ['no table', 'drop table _sogo_static_view', true],
-        ['a column is missing', 'alter table _sogo_static_view drop column ad_aliases', true],
-        ['switched off', 'select 1', false],
+      for (const [what, before, missing] of [
+        ['no table', 'drop table _sogo_static_view', 'table _sogo_static_view'],
+        ['no column', 'alter table _sogo_static_view drop column mail', 'column _sogo_static_view.mail'],
+        ['an older alias table', 'alter table alias drop column sogo_visible', 'column alias.sogo_visible'],
       ] as const) {
-        const place = await subject.place(t)
-        await place.sql(statement)
-        await place.sql("insert into domain (domain, mailboxes) values ('example.org', 5)")
-        const beside = { sogo, redis: false, memcached: sogo }
-        const store = await openStore(place.options, { clock: stoppedClock, logger: silentLogger, beside })
-        t.teardown(() => store.close())
-        t.same(await store.mailboxes.apply(JANE, makePlan), { kind: 'done', made: true }, what)
-        t.same(await place.sql('select * from mailpassd_outbox'), [], what)
-        if (what !== 'no table') t.same(await place.sql('select * from _sogo_static_view'), [], what)
+        const { place, warned, firstLogin } = await hosting(subject, t, { before })
+        t.same(await firstLogin(JANE), { kind: 'done', made: true }, what)
+        t.match(
+          await place.sql('select * from mailpassd_outbox'),
+          [{ consumer: 'redis' }],
+          `${what}: no flush`,
+        )
+        t.equal(warned.length, 1, what)
+        t.match(warned[0], missing, what)
       }
+      const { place, warned, firstLogin } = await hosting(subject, t, { sogo: false })
+      t.same(await firstLogin(JANE), { kind: 'done', made: true }, 'switched off')
+      t.same(await place.sql('select * from _sogo_static_view'), [])
+      t.same(warned, [])
     },
   )
 }
