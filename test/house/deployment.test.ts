@@ -77,6 +77,18 @@ t.test('the sockets for mail servers are where all files say', async (t) => {
     t.match(read(file), 'listen = "unix:/var/spool/postfix/mailpassd/auth"', file)
   for (const file of ['conf/standalone-sqlite.toml', 'conf/standalone-mariadb.toml'])
     t.match(read(file), '#listen = "unix:/var/spool/postfix/mailpassd/auth"', file)
+  const maps = [...read('conf/postfix/main.cf.inc').matchAll(/socketmap:(\S+):([a-z-]+)/g)]
+  t.same(
+    [...new Set(maps.map(([, socket, name]) => `${socket} ${name}`))].sort(),
+    ['sasl-access', 'sender-login', 'virtual-alias', 'virtual-mailbox', 'virtual-mailbox-domains'].map(
+      (name) => `unix:mailpassd/maps ${name}`,
+    ),
+  )
+  for (const file of ['conf/postfix/main.cf.inc', 'docs/postfix.md'])
+    t.match(read(file), 'listen = "unix:/var/spool/postfix/mailpassd/maps"', file)
+  for (const file of ['conf/standalone-sqlite.toml', 'conf/standalone-mariadb.toml'])
+    t.match(read(file), '#listen = "unix:/var/spool/postfix/mailpassd/maps"', file)
+  t.match(read('systemd/mailpassd-postfix.socket'), '#ListenStream=/var/spool/postfix/mailpassd/maps')
   for (const file of ['conf/exim/mailpassd.conf.inc', 'docs/exim.md'])
     t.match(read(file), 'listen = "unix:/run/mailpassd/exim.sock"', file)
   t.match(read('systemd/mailpassd.tmpfiles'), '#d /var/spool/postfix/mailpassd 2750 mailpassd postfix')

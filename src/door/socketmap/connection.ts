@@ -43,6 +43,8 @@ export class MapConnection implements MapSessionEffects {
   /** The peer does not read: more than the high-water mark is pending, and we do not read either. */
   #isChoked = false
   #isReceiving = false
+  /** Nothing more will come. */
+  #hasEnded = false
   #isEnding = false
 
   constructor(socket: Socket, options: MapSessionOptions, host: MapConnectionHost) {
@@ -55,6 +57,10 @@ export class MapConnection implements MapSessionEffects {
     })
     socket.on('drain', () => {
       this.#isChoked = false
+      this.#receive()
+    })
+    socket.on('end', () => {
+      this.#hasEnded = true
       this.#receive()
     })
     // A reset says nothing that `close` does not.
@@ -151,7 +157,8 @@ export class MapConnection implements MapSessionEffects {
     }
     if (this.#isEnding || this.#isChoked) return
     if (this.#waiting === undefined) {
-      this.#socket.resume()
+      if (this.#hasEnded) this.#session.drain()
+      else this.#socket.resume()
       return
     }
     this.#socket.pause()

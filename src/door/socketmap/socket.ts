@@ -95,6 +95,8 @@ export async function listenSocketmap(
   // highWaterMark: write() returns false, and `drain` follows, at just the bound.
   const server = createServer(
     {
+      // Who ends its side after its questions still gets the answers.
+      allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEPALIVE_AFTER_MS,

@@ -183,6 +183,26 @@ t.test('a client that does not read is not read from', async (t) => {
   t.equal(parseNetstrings(client.text).length, keys)
 })
 
+t.test('a client that ends its side gets what it asked for, then the end', async (t) => {
+  const lookup: LookupMap = async (key) => {
+    await new Promise((resolve) => setImmediate(resolve))
+    return { kind: 'found', value: key }
+  }
+  const listener = await listen(t, { lookup, maxPending: 2 })
+  const client = await open(t, listener)
+  const keys = Array.from({ length: 500 }, (_, index) => `key${index}`)
+  client.socket.end(keys.map((key) => ask(key)).join(''))
+  await client.until(() => client.isClosed)
+  t.same(
+    parseNetstrings(client.text),
+    keys.map((key) => `OK ${key}`),
+  )
+  const silent = await open(t, listener)
+  silent.socket.end()
+  await silent.until(() => silent.isClosed)
+  await silent.until(() => listener.connections === 0)
+})
+
 t.test('more connections than max_connections are dropped', async (t) => {
   const listener = await listen(t, { maxConnections: 1 })
   const first = await open(t, listener)
