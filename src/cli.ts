@@ -5,7 +5,9 @@ import { runCli } from './cli/run.ts'
 
 // `mailpassd … | head` ends the reader first: that is no fault of ours, and the exit code stays the command's (0 would
 // be "match" of `hash verify`).
+const outputEnded = new AbortController()
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  outputEnded.abort()
   if (error.code !== 'EPIPE') process.exit(74)
 })
 // Unheard, this would end the process with 1, which is "refused" or "mismatch".
@@ -17,4 +19,5 @@ process.exitCode = await runCli(COMMANDS, process.argv.slice(2), {
   err: (text) => void process.stderr.write(text),
   env: process.env,
   isInteractive: isatty(0),
+  outputEnded: outputEnded.signal,
 })

@@ -16,7 +16,7 @@ import { createAppPasswords } from './credential/app-passwords.ts'
 import { Memo } from './credential/memo.ts'
 import { CredentialVerifier } from './credential/verify.ts'
 import { openDovecots, sessionEnding } from './dovecot/open.ts'
-import { openDirectory } from './directory/open.ts'
+import { directoryPlace, openDirectory } from './directory/open.ts'
 import { watchDirectory } from './directory/watched.ts'
 import { listenSasl, type SaslListener } from './door/dovecot-auth/socket.ts'
 import type { AccessToken } from './door/http/access.ts'
@@ -24,6 +24,7 @@ import { createAdminApp } from './door/http/admin-app.ts'
 import { createAuthApp } from './door/http/auth-app.ts'
 import { listenHttp, type HttpListener } from './door/http/listen.ts'
 import { listenSocketmap, type SocketmapListener } from './door/socketmap/socket.ts'
+import { describeListeners } from './door/describe-listeners.ts'
 import { InheritedSockets } from './door/inherited.ts'
 import { createExplain } from './explain/explain.ts'
 import { createIncidents } from './incident/lock-account.ts'
@@ -40,6 +41,8 @@ import { openPolicy } from './policy/policy.ts'
 import { Secret } from './secret.ts'
 import { openStore } from './store/database.ts'
 import type { Logger } from './telemetry/logger.ts'
+import { startLastMinute } from './telemetry/last-minute.ts'
+import { readStatus } from './telemetry/read-status.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { sparing } from './telemetry/sparing.ts'
 
@@ -88,7 +91,8 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       staleMs: DIRECTORY_STALE_MS,
     },
   })
-  const verifier = new CredentialVerifier(new Memo(config.memory.memo_entries, clock), pool)
+  const memo = new Memo(config.memory.memo_entries, clock)
+  const verifier = new CredentialVerifier(memo, pool)
   const apply = createApply(store.mailboxes)
   const { sogo_password_file: sogoFile, sogo_networks: sogoNetworks } = config.compat
   const sogoPassword =
@@ -145,6 +149,8 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     metrics,
     log,
     login,
+    pool,
+    memo,
     sogoPassword,
     explain,
     consumers: [
@@ -241,6 +247,7 @@ export async function startDaemon(
     clock,
     logger,
   })
+  const lastMinute = startLastMinute(() => metrics.loginsByVerdict(), clock)
   house.log.start()
   const sweep = startAppPasswordSweep({ rows: house.store.appPasswords, clock, logger })
   // Not waited for: a warning now, in place of one when SOGo comes.
@@ -255,6 +262,7 @@ export async function startDaemon(
     ])
     follower.stop()
     await sweep.stop()
+    lastMinute.stop()
     await house.close()
   }
 
@@ -286,6 +294,28 @@ export async function startDaemon(
       outbox: () => outbox.waiting(),
     })
     const connectionTest = lazyConnectionTest(house, loaded)
+    const status = () =>
+      readStatus({
+        version,
+        clock,
+        readiness: () => house.readiness(),
+        listeners: () => describeListeners({ http, sasl, socketmap }),
+        store: house.store,
+        directory: {
+          where: directoryPlace(config.directory, dataDir),
+          health: () => house.directory.health(),
+          staleMs: DIRECTORY_STALE_MS,
+        },
+        accounts: () => house.accounts.size,
+        memoEntries: () => house.memo.size,
+        passwords: () => house.pool.figures(),
+        logins: () => metrics.loginsByVerdict(),
+        lastMinute: () => lastMinute.read(),
+        logPending: () => house.log.pending(),
+        outboxPending: async () =>
+          (await house.store.outbox.pending()).reduce((sum, { count }) => sum + count, 0),
+        changes: () => follower.state(),
+      })
     const admin = createAdminApp({
       login,
       explain: house.explain,
@@ -298,6 +328,8 @@ export async function startDaemon(
         drain: () => outbox.wake(),
         clock,
       }),
+      loginLog: house.store.loginLog,
+      status,
       metrics,
       tokens,
       version,

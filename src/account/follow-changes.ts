@@ -24,16 +24,28 @@ export interface ChangeSource {
 const EVERY_MS = 1000
 const PRUNE_EVERY_MS = 10 * 60 * 1000
 
+export interface ChangeFollower {
+  state(): {
+    /** The greatest id that was read. */
+    readonly lastId: number | undefined
+    /** When the table was last read, monotonic. */
+    readonly readAtMs: number | undefined
+    readonly isFailing: boolean
+  }
+  stop(): void
+}
+
 export function followChanges(parts: {
   readonly source: ChangeSource
   readonly changed: (event: AccountEvent) => void
   readonly clock: Clock
   readonly logger: Logger
-}): { stop(): void } {
+}): ChangeFollower {
   let highest: number | undefined
   let prunedAtMs = parts.clock.monotonicMs()
   let isStopped = false
   let isFailing = false
+  let readAtMs: number | undefined
   let cancel: Cancel = () => {}
 
   async function read(): Promise<void> {
@@ -59,6 +71,7 @@ export function followChanges(parts: {
   async function turn(): Promise<void> {
     try {
       await read()
+      readAtMs = parts.clock.monotonicMs()
       if (isFailing) parts.logger.info({}, 'the change table is read again')
       isFailing = false
     } catch (error) {
@@ -70,6 +83,7 @@ export function followChanges(parts: {
 
   void turn()
   return {
+    state: () => ({ lastId: highest, readAtMs, isFailing }),
     stop() {
       isStopped = true
       cancel()

@@ -10,6 +10,8 @@ export interface Io {
   readonly err: (text: string) => void
   readonly env: Readonly<Record<string, string | undefined>>
   readonly isInteractive: boolean
+  /** Aborted when nobody reads `out` any more; absent where that is not noticed. */
+  readonly outputEnded?: AbortSignal
 }
 
 export interface Command {

@@ -6,6 +6,8 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['check', async () => (await import('./check.ts')).check],
   ['login', async () => (await import('./login.ts')).login],
   ['explain', async () => (await import('./explain.ts')).explain],
+  ['log', async () => (await import('./log.ts')).log],
+  ['status', async () => (await import('./status.ts')).status],
   ['hash make', async () => (await import('./hash.ts')).hashMake],
   ['hash verify', async () => (await import('./hash.ts')).hashVerify],
   ['domain add', async () => (await import('./domain.ts')).domainAdd],

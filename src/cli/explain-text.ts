@@ -1,6 +1,7 @@
 /** An explanation for people: a checklist, the answer, what to do, the last logins. Texts in it are clean already. */
 import { ageText } from '../explain/amounts.ts'
-import type { Attempt, Check, CredentialAnswer, Explanation, Todo } from '../explain/explanation.ts'
+import type { Check, CredentialAnswer, Explanation, Todo } from '../explain/explanation.ts'
+import type { LoginLine } from '../login-log/line.ts'
 import { columns } from './columns.ts'
 
 const MARKS = { ok: 'ok', yes: 'ok', no: 'NO', unknown: '??', note: '--' } as const satisfies Record<
@@ -47,13 +48,13 @@ function todoText({ text, command }: Todo, index: number): string {
   return command === undefined ? line : `${line}       ${command}\n`
 }
 
-function attemptsText(attempts: readonly Attempt[] | null): string {
+function attemptsText(attempts: readonly LoginLine[] | null): string {
   if (attempts === null) return 'Last logins: could not be read\n'
   if (attempts.length === 0) return 'Last logins: none in the log\n'
   return `Last logins (UTC)\n${columns(attempts.map(attemptRow))}`
 }
 
-function attemptRow({ last, count, verdict, why, service, network, credential }: Attempt): string[] {
+function attemptRow({ last, count, verdict, why, service, network, credential }: LoginLine): string[] {
   const at = last.slice(0, 19).replace('T', ' ')
   return [at, verdict, why, service, network, credential, count === 1 ? '' : `${count} times`]
 }

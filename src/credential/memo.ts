@@ -31,6 +31,11 @@ export class Memo {
     this.#wrongAtMs = new LRUCache({ max: Math.max(1000, Math.floor(maxEntries / 4)) })
   }
 
+  /** Right passwords remembered. */
+  get size(): number {
+    return this.#right.size
+  }
+
   /** The MAC under which a match of this credential is remembered; undefined where it would not fit. */
   rightMac(mailbox: string, candidate: Candidate, secret: Secret): string | undefined {
     return this.#mac(['right', mailbox, candidate.id, candidate.hash], secret)

@@ -28,6 +28,13 @@ export function serverConfig(config: DirectoryConfig) {
   return { ...config, server_url, realm, client_id, client_secret }
 }
 
+/** Where the directory is, for messages. */
+export function directoryPlace(config: DirectoryConfig, dataDir: string): string {
+  return config.kind === 'realm-file'
+    ? `realm file ${realmFilePath(config, dataDir)}`
+    : `Keycloak ${config.server_url ?? ''}, realm ${config.realm ?? ''}`
+}
+
 /** Opens nothing on the network yet; loads only the adapter that is used. Throws MailpassdError config_invalid, config_unreadable. */
 export async function openDirectory(
   config: DirectoryConfig,

@@ -9,6 +9,14 @@ export interface WatchedDirectory extends Directory {
    * a login waits is directory_unavailable from then on, even where its answer comes later.
    */
   lastFailure(): ErrorCode | undefined
+  /** The same, and when a call last ended in either way, on the monotonic clock. */
+  health(): DirectoryHealth
+}
+
+export interface DirectoryHealth {
+  readonly failure: ErrorCode | undefined
+  readonly answeredAtMs: number | undefined
+  readonly failedAtMs: number | undefined
 }
 
 export interface Watching {
@@ -21,6 +29,8 @@ export interface Watching {
 
 export function watchDirectory(directory: Directory, { clock, waitMs, record }: Watching): WatchedDirectory {
   let failure: ErrorCode | undefined
+  let answeredAtMs: number | undefined
+  let failedAtMs: number | undefined
 
   async function watched<T>(request: string, call: () => Promise<T>): Promise<T> {
     const startedAtMs = clock.monotonicMs()
@@ -28,15 +38,20 @@ export function watchDirectory(directory: Directory, { clock, waitMs, record }: 
     const cancel = clock.after(waitMs, () => {
       isLate = true
       failure = 'directory_unavailable'
+      failedAtMs = clock.monotonicMs()
     })
     try {
       const answer = await call()
-      if (!isLate) failure = undefined
+      if (!isLate) {
+        failure = undefined
+        answeredAtMs = clock.monotonicMs()
+      }
       record(request, 'ok', clock.monotonicMs() - startedAtMs)
       return answer
     } catch (thrown) {
       const error = toMailpassdError(thrown)
       failure = error.code
+      failedAtMs = clock.monotonicMs()
       record(request, error.code, clock.monotonicMs() - startedAtMs)
       throw error
     } finally {
@@ -51,5 +66,6 @@ export function watchDirectory(directory: Directory, { clock, waitMs, record }: 
     profile: () => directory.profile(),
     close: () => directory.close(),
     lastFailure: () => failure,
+    health: () => ({ failure, answeredAtMs, failedAtMs }),
   }
 }

@@ -1,8 +1,6 @@
 /** The last logins of a mailbox, as the log has them merged, with those it has not written yet. */
 import type { LoginLogEntry, LoginLogSource } from '../login-log/event.ts'
-import { isWhy, REASONS } from '../login/why.ts'
-import type { Attempt } from './explanation.ts'
-import { timeText } from './facts.ts'
+import { loginLine, type LoginLine } from '../login-log/line.ts'
 
 const SHOWN = 10
 
@@ -10,14 +8,14 @@ const SHOWN = 10
 export async function lastAttempts(
   mailbox: string,
   parts: { readonly log: LoginLogSource; readonly pendingOf: (mailbox: string) => readonly LoginLogEntry[] },
-): Promise<Attempt[]> {
+): Promise<LoginLine[]> {
   // Read first: what is written in between is shown once, by the rows.
   const pending = parts.pendingOf(mailbox)
   const rows = await parts.log.readLogins({ mailbox, limit: SHOWN })
   return merged([...rows, ...pending])
     .sort((a, b) => b.lastMs - a.lastMs)
     .slice(0, SHOWN)
-    .map(attemptOf)
+    .map(loginLine)
 }
 
 /** One line for each key of the log. */
@@ -40,23 +38,4 @@ function merged(entries: readonly LoginLogEntry[]): LoginLogEntry[] {
     )
   }
   return [...byKey.values()]
-}
-
-/** A row's reason in words; '' for one that a later version wrote. */
-export function meaningOf(why: string): string {
-  return isWhy(why) ? REASONS[why].meaning : ''
-}
-
-function attemptOf(entry: LoginLogEntry): Attempt {
-  return {
-    first: timeText(entry.firstMs) ?? '',
-    last: timeText(entry.lastMs) ?? '',
-    count: entry.count,
-    verdict: entry.verdict,
-    why: entry.why,
-    meaning: meaningOf(entry.why),
-    network: entry.network,
-    service: entry.service,
-    credential: entry.credential,
-  }
 }

@@ -4,6 +4,7 @@
  */
 import { Type, type Static, type TSchema } from 'typebox'
 import { FLAGGED_SERVICES } from '../login/service.ts'
+import { LoginLine } from '../login-log/line.ts'
 import { VERDICTS, WHYS } from '../login/why.ts'
 
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -144,22 +145,6 @@ const AppPasswordFacts = Type.Object({
   last_used: Time('When'),
 })
 
-const Attempt = Type.Object(
-  {
-    first: Type.String({ description: 'ISO 8601, UTC.' }),
-    last: Type.String({ description: 'ISO 8601, UTC.' }),
-    count: Count('Logins of one hour that came out alike.'),
-    verdict: Type.String(),
-    why: Type.String(),
-    meaning: Type.String(),
-    network: Type.String(),
-    service: Type.String(),
-    credential: Type.String({ description: "'' where no password matched." }),
-  },
-  { description: 'A line of the login log.' },
-)
-export type Attempt = Static<typeof Attempt>
-
 const Todo = Type.Object(
   {
     step: Type.Number({
@@ -196,7 +181,9 @@ export const Explanation = Type.Object(
     mailbox: nullable(MailboxFacts),
     app_passwords: Type.Array(AppPasswordFacts),
     attempts: nullable(
-      Type.Array(Attempt, { description: 'The last ten, newest first; null where they could not be read.' }),
+      Type.Array(LoginLine, {
+        description: 'The last ten, newest first; null where they could not be read.',
+      }),
     ),
   },
   { description: 'Why somebody can or cannot log in.' },

@@ -139,7 +139,10 @@ export class LoginLogs implements LoginLogWriter, LoginLogSource {
       if (beforeMs !== undefined) query = query.where('last_ms', '<', beforeMs)
       // The time by itself, too: MariaDB takes no range of an index from a comparison of rows.
       if (after !== undefined) query = query.where('last_ms', '<=', after.lastMs).where(isBehind(after))
-      for (const column of ORDER) query = query.orderBy(column, 'desc')
+      // A column that is the same in all rows would keep MariaDB from reading an index in its order: with 100,000 rows
+      // of one mailbox that is 600 ms in place of 1.
+      const fixed = mailbox !== undefined ? 'mailbox' : network !== undefined ? 'network' : undefined
+      for (const column of ORDER) if (column !== fixed) query = query.orderBy(column, 'desc')
       return query.limit(Math.min(range.limit, READ_AT_ONCE)).execute()
     })
     return rows.map((row) => ({

@@ -53,6 +53,8 @@ interface OutboxWaiting {
 
 export interface Metrics extends LoginMetrics, DirectoryMetrics, MapMetrics {
   recordDroppedLogLine(): void
+  /** Logins since the start, by verdict. */
+  loginsByVerdict(): Readonly<Record<string, number>>
   /** Adds sources of gauges, or replaces them. A gauge without a source is 0. */
   watch(sources: GaugeSources): void
   /** The Prometheus text format, version 0.0.4. */
@@ -182,6 +184,11 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     },
     recordDroppedLogLine() {
       droppedLines.inc()
+    },
+    loginsByVerdict() {
+      const counts: Record<string, number> = {}
+      for (const { verdict, count } of loginCounts.all()) counts[verdict] = (counts[verdict] ?? 0) + count
+      return counts
     },
     watch(added) {
       sources = { ...sources, ...added }

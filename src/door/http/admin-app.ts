@@ -5,8 +5,10 @@ import type { Clock } from '../../clock.ts'
 import type { Explain } from '../../explain/explain.ts'
 import type { Incidents } from '../../incident/lock-account.ts'
 import type { AppPasswords } from '../../credential/app-passwords.ts'
+import type { LoginLogSource } from '../../login-log/event.ts'
 import type { Login } from '../../login/login.ts'
 import type { Logger } from '../../telemetry/logger.ts'
+import type { Status } from '../../telemetry/status.ts'
 import { createAccessRules, type AccessToken } from './access.ts'
 import { createBaseApp } from './base-app.ts'
 import { addAdminRoutes } from './admin-routes.ts'
@@ -21,6 +23,8 @@ export interface AdminAppOptions {
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest
   readonly incidents: Incidents
+  readonly loginLog: LoginLogSource
+  readonly status: () => Promise<Status>
   readonly metrics: Describing['metrics']
   readonly tokens: readonly AccessToken[]
   /** Of mailpassd, for /openapi.json. */

@@ -5,6 +5,8 @@ import type { Incidents } from '../../incident/lock-account.ts'
 import type { AppPasswords } from '../../credential/app-passwords.ts'
 import type { Login } from '../../login/login.ts'
 import { addAppPasswordRoutes } from './app-password-routes.ts'
+import type { LoginLogSource } from '../../login-log/event.ts'
+import type { Status } from '../../telemetry/status.ts'
 import type { BaseOptions, HttpApp } from './base-app.ts'
 import { addConnectionTestRoute } from './connection-test-route.ts'
 import { addDescribingRoutes, type Describing } from './describing-routes.ts'
@@ -12,6 +14,8 @@ import { addExplainRoute } from './explain-route.ts'
 import { addHealthRoutes, type Readiness } from './health-routes.ts'
 import { addLockRoute } from './lock-route.ts'
 import { addLoginAttemptsRoute } from './login-attempts-route.ts'
+import { addLoginsRoute } from './logins-route.ts'
+import { addStatusRoute } from './status-route.ts'
 
 export interface AdminRoutes extends Describing {
   readonly login: Login
@@ -20,6 +24,8 @@ export interface AdminRoutes extends Describing {
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest
   readonly incidents: Incidents
+  readonly loginLog: LoginLogSource
+  readonly status: () => Promise<Status>
 }
 
 export function addAdminRoutes(app: HttpApp, routes: AdminRoutes, base: BaseOptions): void {
@@ -30,4 +36,6 @@ export function addAdminRoutes(app: HttpApp, routes: AdminRoutes, base: BaseOpti
   addExplainRoute(app, routes.explain)
   addLockRoute(app, routes.incidents, base)
   addAppPasswordRoutes(app, routes.appPasswords)
+  addLoginsRoute(app, routes.loginLog, base)
+  addStatusRoute(app, routes.status)
 }

@@ -27,6 +27,8 @@ const DRAIN_STEP_MS = 50
 export interface HttpListener {
   /** As configured, with the ports that were bound. */
   readonly addresses: readonly string[]
+  /** Open connections. */
+  readonly connections: number
   /** Takes no more connections, lets requests under way finish (10 s at most), then closes the app. */
   close(): Promise<void>
 }
@@ -60,6 +62,9 @@ export async function listenHttp(
   }
   return {
     addresses,
+    get connections() {
+      return servers.reduce((sum, { connections }) => sum + connections.size, 0)
+    },
     async close() {
       await Promise.all(servers.map(drain))
       await app.close()

@@ -81,6 +81,8 @@ export async function openApiDocument(version: string): Promise<object> {
       login: neverCalled,
       explain: neverCalled,
       appPasswords: { create: neverCalled, list: neverCalled, revoke: neverCalled },
+      loginLog: { readLogins: neverCalled },
+      status: neverCalled,
       readiness: neverCalled,
       connectionTest: neverCalled,
       incidents: { lock: neverCalled, unlock: neverCalled, show: neverCalled },

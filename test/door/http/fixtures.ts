@@ -12,12 +12,14 @@ import type { AccessToken, Scope } from '../../../src/door/http/access.ts'
 import type { Explain } from '../../../src/explain/explain.ts'
 import { MailpassdError } from '../../../src/errors.ts'
 import type { Incidents } from '../../../src/incident/lock-account.ts'
+import type { LoginLogSource } from '../../../src/login-log/event.ts'
 import type { Login } from '../../../src/login/login.ts'
 import type { Outcome, Why } from '../../../src/login/outcome.ts'
 import type { LoginRequest } from '../../../src/login/request.ts'
 import { verdictOf } from '../../../src/login/why.ts'
 import { Secret } from '../../../src/secret.ts'
 import { createLogger } from '../../../src/telemetry/log.ts'
+import type { Status } from '../../../src/telemetry/status.ts'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
 import { FakeClock } from '../../fakes/clock.ts'
 
@@ -61,6 +63,8 @@ export interface FixtureOptions {
   readonly sogoNetworks?: readonly string[]
   readonly explain?: Explain
   readonly appPasswords?: AppPasswords
+  readonly loginLog?: LoginLogSource
+  readonly status?: () => Promise<Status>
   readonly readiness?: () => Promise<{ ready: boolean; degraded: string[] }>
   readonly connectionTest?: ConnectionTest
   readonly incidents?: Incidents
@@ -100,6 +104,8 @@ export function makeApps(options: FixtureOptions = {}) {
     readiness: options.readiness ?? (async () => ({ ready: true, degraded: [] })),
     connectionTest: options.connectionTest ?? (async () => ({ result: 'ok', exitCode: 0, steps: [], ms: 0 })),
     incidents: options.incidents ?? NO_STORE,
+    loginLog: options.loginLog ?? { readLogins: async () => [] },
+    status: options.status ?? (() => Promise.reject(new Error('not asked for'))),
     metrics,
     tokens: tokens(),
     version: '0.0.0',

@@ -54,6 +54,8 @@ t.test('it covers exactly the routes of both doors', async (t) => {
     'post /v1/mailboxes/{address}/app-passwords',
     'get /v1/mailboxes/{address}/app-passwords',
     'delete /v1/mailboxes/{address}/app-passwords/{id}',
+    'get /v1/logins',
+    'get /v1/status',
   ])
 })
 

@@ -1,0 +1,113 @@
+/** Puts together what the daemon says of itself; each source is a function that costs next to nothing. */
+import type { Clock } from '../clock.ts'
+import { toMailpassdError, type ErrorCode } from '../errors.ts'
+import type { Counts } from './last-minute.ts'
+import type { Status } from './status.ts'
+
+export interface StatusSources {
+  readonly version: string
+  readonly clock: Clock
+  readonly readiness: () => Promise<{ readonly ready: boolean; readonly degraded: readonly string[] }>
+  readonly listeners: () => readonly {
+    readonly door: string
+    readonly addresses: readonly string[]
+    readonly connections: number
+  }[]
+  readonly store: { readonly where: string; ping(): Promise<void> }
+  readonly directory: {
+    readonly where: string
+    health(): {
+      readonly failure: ErrorCode | undefined
+      /** Monotonic. */
+      readonly answeredAtMs: number | undefined
+      readonly failedAtMs: number | undefined
+    }
+    /** The oldest record that answers while the directory does not. */
+    readonly staleMs: number
+  }
+  readonly accounts: () => number
+  readonly memoEntries: () => number
+  readonly passwords: () => Status['passwords']
+  readonly logins: () => Counts
+  readonly lastMinute: () => Counts
+  readonly logPending: () => number
+  readonly outboxPending: () => Promise<number>
+  readonly changes: () => {
+    readonly lastId: number | undefined
+    /** Monotonic. */
+    readonly readAtMs: number | undefined
+    readonly isFailing: boolean
+  }
+}
+
+export async function readStatus(sources: StatusSources): Promise<Status> {
+  const { clock, version, store, directory } = sources
+  const [readiness, ping, outboxPending] = await Promise.all([
+    sources.readiness(),
+    timed(clock, () => store.ping()),
+    sources.outboxPending().catch(() => null),
+  ])
+  const nowMs = clock.monotonicMs()
+  const uptimeMs = Math.round(process.uptime() * 1000)
+  const { running, queued, done, busy, failed } = sources.passwords()
+  return {
+    version,
+    node: process.version,
+    pid: process.pid,
+    started_at: new Date(clock.nowMs() - uptimeMs).toISOString(),
+    uptime_ms: uptimeMs,
+    ready: readiness.ready,
+    degraded: [...readiness.degraded],
+    listeners: sources.listeners().map(({ door, addresses, connections }) => ({
+      door,
+      addresses: [...addresses],
+      connections,
+    })),
+    store: { where: store.where, ...ping },
+    directory: directoryStatus(directory, nowMs),
+    memory: {
+      accounts: sources.accounts(),
+      memo_entries: sources.memoEntries(),
+      resident_bytes: process.memoryUsage.rss(),
+    },
+    passwords: { running, queued, done, busy, failed },
+    logins: { since_start: { ...sources.logins() }, last_minute: { ...sources.lastMinute() } },
+    login_log_pending: sources.logPending(),
+    outbox_pending: outboxPending,
+    changes: changesStatus(sources.changes(), nowMs),
+  }
+}
+
+async function timed(clock: Clock, ping: () => Promise<void>) {
+  const startedMs = clock.monotonicMs()
+  try {
+    await ping()
+    return { up: true, latency_ms: clock.monotonicMs() - startedMs, error: null }
+  } catch (thrown) {
+    return { up: false, latency_ms: null, error: toMailpassdError(thrown).message }
+  }
+}
+
+function directoryStatus(directory: StatusSources['directory'], nowMs: number): Status['directory'] {
+  const { failure, answeredAtMs, failedAtMs } = directory.health()
+  const isAsked = answeredAtMs !== undefined || failure !== undefined
+  return {
+    where: directory.where,
+    state: failure !== undefined ? 'failing' : isAsked ? 'ok' : 'not_asked',
+    error: failure ?? null,
+    answered_age_ms: ageOf(answeredAtMs, nowMs),
+    failed_age_ms: ageOf(failedAtMs, nowMs),
+    serving_records_up_to_ms: failure === undefined ? null : directory.staleMs,
+  }
+}
+
+function changesStatus(
+  { lastId, readAtMs, isFailing }: ReturnType<StatusSources['changes']>,
+  nowMs: number,
+): Status['changes'] {
+  return { last_id: lastId ?? null, read_age_ms: ageOf(readAtMs, nowMs), failing: isFailing }
+}
+
+function ageOf(atMs: number | undefined, nowMs: number): number | null {
+  return atMs === undefined ? null : Math.max(0, Math.round(nowMs - atMs))
+}

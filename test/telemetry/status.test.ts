@@ -1,0 +1,98 @@
+/** What the daemon says of itself, from sources in every state; and logins of the last minute. */
+import t from 'tap'
+import { Compile } from 'typebox/compile'
+import { MailpassdError } from '../../src/errors.ts'
+import { startLastMinute } from '../../src/telemetry/last-minute.ts'
+import { readStatus, type StatusSources } from '../../src/telemetry/read-status.ts'
+import { Status } from '../../src/telemetry/status.ts'
+import { FakeClock } from '../fakes/clock.ts'
+
+function sources(clock: FakeClock, change: Partial<StatusSources> = {}): StatusSources {
+  return {
+    version: '1.2.3',
+    clock,
+    readiness: async () => ({ ready: true, degraded: [] }),
+    listeners: () => [{ door: 'http', addresses: ['127.0.0.1:1'], connections: 2 }],
+    store: { where: 'SQLite x', ping: async () => {} },
+    directory: {
+      where: 'realm file x',
+      health: () => ({ failure: undefined, answeredAtMs: clock.monotonicMs() - 5, failedAtMs: undefined }),
+      staleMs: 300_000,
+    },
+    accounts: () => 3,
+    memoEntries: () => 4,
+    passwords: () => ({ running: 1, queued: 2, done: 3, busy: 4, failed: 5 }),
+    logins: () => ({ ok: 6 }),
+    lastMinute: () => ({ ok: 1 }),
+    logPending: () => 7,
+    outboxPending: async () => 8,
+    changes: () => ({ lastId: 9, readAtMs: clock.monotonicMs() - 10, isFailing: false }),
+    ...change,
+  }
+}
+
+const check = Compile(Status)
+
+t.test('everything works', async (t) => {
+  const told = await readStatus(sources(new FakeClock()))
+  t.ok(check.Check(told))
+  t.match(told, {
+    version: '1.2.3',
+    pid: process.pid,
+    ready: true,
+    store: { up: true, latency_ms: 0 },
+    directory: { state: 'ok', answered_age_ms: 5, serving_records_up_to_ms: null },
+    memory: { accounts: 3, memo_entries: 4 },
+    outbox_pending: 8,
+    changes: { last_id: 9, read_age_ms: 10 },
+  })
+})
+
+t.test('nothing works, and it is told', async (t) => {
+  const clock = new FakeClock()
+  const down = new MailpassdError('store_unavailable', 'MariaDB: refused')
+  const told = await readStatus(
+    sources(clock, {
+      readiness: async () => ({ ready: false, degraded: ['store_down', 'directory_down'] }),
+      store: { where: 'MariaDB x', ping: () => Promise.reject(down) },
+      directory: {
+        where: 'Keycloak x',
+        health: () => ({
+          failure: 'directory_unavailable',
+          answeredAtMs: undefined,
+          failedAtMs: clock.monotonicMs(),
+        }),
+        staleMs: 300_000,
+      },
+      outboxPending: () => Promise.reject(down),
+      changes: () => ({ lastId: undefined, readAtMs: undefined, isFailing: true }),
+    }),
+  )
+  t.ok(check.Check(told))
+  t.match(told, {
+    ready: false,
+    degraded: ['store_down', 'directory_down'],
+    store: { up: false, latency_ms: null, error: 'MariaDB: refused' },
+    directory: { state: 'failing', error: 'directory_unavailable', serving_records_up_to_ms: 300_000 },
+    outbox_pending: null,
+    changes: { last_id: null, failing: true },
+  })
+})
+
+t.test('the last minute', async (t) => {
+  const clock = new FakeClock()
+  const totals: Record<string, number> = {}
+  const minute = startLastMinute(() => ({ ...totals }), clock)
+  totals['ok'] = 3
+  t.same(minute.read(), { ok: 3 }, 'at once')
+  await clock.advance(30_000)
+  totals['ok'] = 5
+  totals['temp_fail'] = 1
+  t.same(minute.read(), { ok: 5, temp_fail: 1 })
+  await clock.advance(40_000)
+  t.same(minute.read(), { ok: 2, temp_fail: 1 }, 'the first are older than a minute')
+  await clock.advance(60_000)
+  t.same(minute.read(), {})
+  minute.stop()
+  t.equal(clock.pendingTimers, 0)
+})
