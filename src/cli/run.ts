@@ -9,10 +9,10 @@ export type CommandTable = ReadonlyMap<string, () => Promise<Command>>
 /** What to do about an error, where its message does not say. */
 const WAY_OUT: Partial<Record<ErrorCode, string>> = {
   config_invalid: 'All keys are in docs/configuration.md.',
-  directory_unavailable: '`mailpassd check` tries the directory step by step.',
-  directory_refused: "Compare the client's id and secret and its role view-users with docs/keycloak.md.",
+  directory_unavailable: '`mailpassd check --live` tries the directory step by step.',
+  directory_refused: '`mailpassd check --live` says whether realm, client, secret or role is wrong.',
   directory_invalid: 'Is directory.server_url the base URL of Keycloak? See docs/keycloak.md.',
-  store_unavailable: '`mailpassd check` tries the database.',
+  store_unavailable: '`mailpassd check --live` tries the database step by step.',
   store_schema: '`mailpassd migrate` makes what is missing of our own tables.',
   internal: 'Set MAILPASSD_TRACE=1 to see where it happened.',
 }
