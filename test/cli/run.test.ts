@@ -98,7 +98,7 @@ t.test('what a command throws becomes a line, a way out and the exit code', asyn
   })
   t.match(await run(['fail'], table(new MailpassdError('store_unavailable', 'no database'))), {
     code: EXIT.unavailable,
-    err: 'mailpassd: no database\nmailpassd: `mailpassd check` tries the database.\n',
+    err: 'mailpassd: no database\nmailpassd: `mailpassd check --live` tries the database step by step.\n',
   })
   const odd = await run(['fail'], table(new TypeError('odd')))
   t.match(odd, { code: EXIT.software, err: /^mailpassd: odd\nmailpassd: Set MAILPASSD_TRACE=1/ })
