@@ -26,6 +26,11 @@ export interface TemplateState {
   readonly fault: string | undefined
 }
 
+export interface CrowdedMailbox {
+  readonly mailbox: string
+  readonly count: number
+}
+
 export interface MissingRight {
   readonly table: string
   readonly right: 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE'
@@ -46,4 +51,6 @@ export interface StoreProbe {
   aliasDomains(): Promise<readonly AliasDomain[]>
   /** Mailbox templates, the first of each name. */
   templates(): Promise<readonly TemplateState[]>
+  /** Mailboxes with more than `most` active app passwords that mailpassd did not make; at most 100. */
+  crowded(most: number): Promise<readonly CrowdedMailbox[]>
 }

@@ -2,10 +2,12 @@
 import type { Clock } from '../clock.ts'
 import type { StoreConfig } from '../config/schema.ts'
 import type { DirectorySettings } from '../config/settings.ts'
+import { MAX_UNTAGGED } from '../credential/candidates.ts'
 import type { PlannedStep } from './run-steps.ts'
 import { found } from './step.ts'
 import {
   isMailTable,
+  judgeAppPasswords,
   judgeDatabase,
   judgeDomains,
   judgeRights,
@@ -82,6 +84,11 @@ export function storeSteps({ probe, schema, sogo, maps, settings, clock }: Store
       name: 'templates',
       needs: ['domains'],
       run: async () => judgeTemplates(await probe.templates(), domains, settings),
+    },
+    {
+      name: 'app passwords',
+      needs: ['domains'],
+      run: async () => judgeAppPasswords(await probe.crowded(MAX_UNTAGGED), MAX_UNTAGGED),
     },
   ]
 }

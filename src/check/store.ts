@@ -1,6 +1,12 @@
 /** Judges the database: rights, tables, domains and their limits, templates. */
 import type { DirectorySettings } from '../config/settings.ts'
-import type { AliasDomain, DomainFigures, MissingRight, TemplateState } from './store-probe.ts'
+import type {
+  AliasDomain,
+  CrowdedMailbox,
+  DomainFigures,
+  MissingRight,
+  TemplateState,
+} from './store-probe.ts'
 import { found, type Finding } from './step.ts'
 import { counted, listed } from './text.ts'
 
@@ -144,4 +150,14 @@ export function judgeTemplates(
       'set directory.default_template',
     )
   return found.ok(`${counted(usable.size, 'usable template')}; each one that is named exists`)
+}
+
+/** Mailboxes with more app passwords of others than are tried at a login (`most`). */
+export function judgeAppPasswords(crowded: readonly CrowdedMailbox[], most: number): Finding {
+  if (crowded.length === 0) return found.ok(`no mailbox has more than ${most} that mailpassd did not make`)
+  const mailboxes = listed(crowded.map(({ mailbox, count }) => `${mailbox} (${count})`))
+  return found.warning(
+    `more than ${most} that mailpassd did not make: ${mailboxes}. Only ${most} are tried at a login, those used last first; a password that is none of them fails for now (too_many_app_passwords)`,
+    'delete those that nobody uses; those by `mailpassd app-password create` do not count',
+  )
 }

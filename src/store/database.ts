@@ -120,6 +120,7 @@ export async function openStore(options: StoreOptions, context: StoreContext): P
     },
   })
   const totals = new DomainTotals(options.fresh_seconds * 1000, clock)
+  const appPasswords = new AppPasswords(border, clock)
   const accounts = new Accounts({ border, totals, logger, hasTfa: () => hasTfa })
 
   return {
@@ -134,8 +135,8 @@ export async function openStore(options: StoreOptions, context: StoreContext): P
     loginLog: new LoginLogs(border),
     changes: new Changes(border, clock),
     domains: new Domains(border, options.schema, clock),
-    appPasswords: new AppPasswords(border, clock),
-    probe: createStoreProbe(border, migrator, options.schema),
+    appPasswords,
+    probe: createStoreProbe({ border, migrator, schema: options.schema, appPasswords }),
     outbox: new Outbox(border, clock),
     maps: new MailMaps(border, () =>
       missingForMaps.length === 0 ? undefined : missingError(dialect.where, missingForMaps, options.schema),

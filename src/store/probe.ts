@@ -9,6 +9,7 @@ import type {
 } from '../check/store-probe.ts'
 import { parseTemplate } from '../mailbox/parse-template.ts'
 import { MAX_TEMPLATES } from './account-query.ts'
+import type { AppPasswords } from './app-passwords.ts'
 import type { Border } from './border.ts'
 import type { Dialect, Reader } from './dialect/dialect.ts'
 import { missingColumns, type Migrator, type Schema } from './migrations/migrate.ts'
@@ -17,7 +18,14 @@ import { neededRights, statementFor, type NeededRight } from './rights.ts'
 const MAX_DOMAINS = 100_000
 const MIB = 1024 * 1024
 
-export function createStoreProbe(border: Border, migrator: Migrator, schema: Schema): StoreProbe {
+export interface ProbedStore {
+  readonly border: Border
+  readonly migrator: Migrator
+  readonly schema: Schema
+  readonly appPasswords: AppPasswords
+}
+
+export function createStoreProbe({ border, migrator, schema, appPasswords }: ProbedStore): StoreProbe {
   const { dialect } = border
   return {
     where: dialect.where,
@@ -29,6 +37,7 @@ export function createStoreProbe(border: Border, migrator: Migrator, schema: Sch
     domains: () => border.unprepared(domains),
     aliasDomains: () => border.unprepared(aliasDomains),
     templates: () => border.unprepared(templates),
+    crowded: (most) => appPasswords.crowded(most),
   }
 }
 

@@ -21,13 +21,17 @@ const WRITTEN = {
   quota2: ['INSERT'],
   quota2replica: ['INSERT'],
   user_acl: ['INSERT'],
-  tags_mailbox: ['INSERT'],
+  tags_mailbox: ['INSERT', 'UPDATE'],
   sasl_log: ['INSERT', 'DELETE'],
+  app_passwd: ['INSERT', 'UPDATE', 'DELETE'],
   mailpassd_domain: ['INSERT', 'UPDATE'],
   mailpassd_mailbox: ['INSERT', 'UPDATE'],
   mailpassd_change: ['INSERT', 'DELETE'],
   mailpassd_login: ['INSERT', 'UPDATE', 'DELETE'],
   mailpassd_outbox: ['INSERT', 'UPDATE', 'DELETE'],
+  mailpassd_lock: ['INSERT', 'UPDATE', 'DELETE'],
+  mailpassd_app_password: ['INSERT', 'UPDATE', 'DELETE'],
+  mailpassd_app_password_use: ['INSERT', 'UPDATE', 'DELETE'],
 } as const satisfies { readonly [T in NeededTable]?: readonly Right[] }
 
 /** With the schema of that name alone: mailcow's domains are only read. */

@@ -10,6 +10,8 @@ const STORE = join(import.meta.dirname, '../../src/store')
 /** Kysely's and the dialect's ways to write, with the table's name. */
 const WAYS: readonly (readonly [RegExp, string])[] = [
   [/insertInto\(\s*'(\w+)'/g, 'INSERT'],
+  // INSERT … ON DUPLICATE KEY UPDATE needs both.
+  [/insertInto\(\s*'(\w+)'(?:(?!\.execute\()[^])*?onDuplicate\(/g, 'UPDATE'],
   [/updateTable\(\s*'(\w+)'/g, 'UPDATE'],
   [/replaceInto\(\s*'(\w+)'/g, 'INSERT'],
   [/replaceInto\(\s*'(\w+)'/g, 'DELETE'],
