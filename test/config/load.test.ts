@@ -481,3 +481,31 @@ t.test('serve options replace the TCP listeners of a door and leave its sockets'
     message: /sasl\.listeners\[0\]\.networks: expected the networks/,
   })
 })
+
+t.test('a Dovecot is reached in one way, by nothing that takes names for commands', async (t) => {
+  const endpoint = (text: string) => `[[dovecot.endpoints]]\nname = "mx1"\n${text}\n`
+  for (const [text, problem] of [
+    ['url = "http://127.0.0.1:1"', /dovecot\.endpoints\[0\]\.api_key: expected .*doveadm_mx1; got nothing/],
+    ['url = "127.0.0.1:1"\napi_key = "k"', /url: expected a URL such as/],
+    ['url = "http://u:p@127.0.0.1:1"\napi_key = "k"', /url: expected a URL without user name/],
+    ['url = "http://127.0.0.1:1/x"\napi_key = "k"', /url: expected a URL without a path/],
+    [
+      'url = "http://127.0.0.1:1"\napi_key = "k"\ncommand = ["doveadm"]',
+      /command: expected one of url and command/,
+    ],
+    ['command = []', /command: expected a list of 1 to 32 texts/],
+    ['command = ["ssh", "mx1", "doveadm"]', /command: .*ssh gives them to a shell/],
+    ['command = ["docker", "exec", "d", "/bin/sh", "-c"]', /command: .*sh gives them to a shell/],
+    ['command = ["doveadm"]\ntimeout_ms = 9000', /timeout_ms: expected a whole number from 100 to 8000/],
+    [
+      'command = ["doveadm"]\n[[dovecot.endpoints]]\nname = "mx1"',
+      /name: "mx1" is the name of dovecot\.endpoints\[0\]/,
+    ],
+  ] as const) {
+    const { problems } = await examine(endpoint(text))
+    t.match(problems, [problem], text)
+  }
+  const { problems, warnings } = await examine(endpoint('url = "http://mx1.example.org:8180"\napi_key = "k"'))
+  t.same(problems, [])
+  t.match(warnings, [/is not encrypted: .*reads the API key/])
+})
