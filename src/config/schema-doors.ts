@@ -151,10 +151,11 @@ export const Socketmap = section(
       description: 'Connections per listener.',
     }),
     max_pending: Type.Integer({
-      default: 100,
+      default: 16,
       minimum: 1,
-      maximum: 10000,
-      description: 'Look-ups in flight per connection; further ones are read when one is answered.',
+      maximum: 1000,
+      description:
+        'Look-ups in flight per connection; further ones are read when one is answered. Postfix has one at a time; with SQLite each takes about 0.1 ms in which nothing else happens.',
     }),
   },
   'Socketmap door: domains, mailboxes, aliases and sender logins for a Postfix without database access.',

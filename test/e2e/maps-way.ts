@@ -2,12 +2,14 @@
  * Postfix without database access: 3.7 with Dovecot 2.3 behind it, 3.10 with Dovecot 2.4, before one daemon; and
  * what a mail server has beside plain mailboxes: aliases, alias domains, catch-alls, temporary addresses.
  */
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { DOMAIN_LIMITS, hash, type Backend } from './backend.ts'
-import { startDaemon, TOKEN, type RunningDaemon } from './daemon.ts'
+import { MAILPASSD, startDaemon, TOKEN, type RunningDaemon } from './daemon.ts'
 import { startDovecot, type Dovecot } from '../servers/dovecot.ts'
 import { LineClient, plainResponse } from '../servers/lines.ts'
 import { makePostfix, type Postfix, type PostfixVersion } from '../servers/postfix.ts'
@@ -84,16 +86,10 @@ export async function addRows({ sql }: Backend): Promise<void> {
   ])
 }
 
-/** A lock as `mailpassd mailbox lock` and `unlock` write it. */
-export async function setLock({ sql }: Backend, mailbox: string, isLocked: boolean): Promise<void> {
-  const nowMs = Date.now()
-  if (isLocked)
-    await sql(
-      "insert into mailpassd_lock (username, since_ms, until_ms, reason) values (?, ?, null, 'suspicious')",
-      [mailbox, nowMs],
-    )
-  else await sql('delete from mailpassd_lock where username = ?', [mailbox])
-  await sql("insert into mailpassd_change (address, kind, at_ms) values (?, 'mailbox', ?)", [mailbox, nowMs])
+/** `mailpassd mailbox lock` and `unlock`, as an operator types them. */
+export async function setLock({ daemon }: MapWay, mailbox: string, isLocked: boolean): Promise<void> {
+  const options = ['--config', daemon.configFile, '--data-dir', daemon.dataDir]
+  await promisify(execFile)(MAILPASSD, ['mailbox', isLocked ? 'lock' : 'unlock', mailbox, ...options])
 }
 
 const DOVECOT_OF = { '3.7': '2.3', '3.10': '2.4' } as const

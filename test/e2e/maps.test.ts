@@ -195,12 +195,13 @@ async function deliveries(t: Test, { servers }: MapWay): Promise<void> {
   }
 }
 
-async function locking(t: Test, { servers, backend }: MapWay): Promise<void> {
+async function locking(t: Test, way: MapWay): Promise<void> {
+  const { servers } = way
   const sessions = await Promise.all(servers.map(({ postfix }) => logIn(postfix.ports.unix, LENA)))
   const open = await Promise.all(servers.map(({ postfix }) => logIn(postfix.ports.unix, LENA)))
   for (const session of [...sessions, ...open]) t.match(await session.mail(LENA), /^250 /, 'before')
   for (const session of open) t.match(await session.rcpt(ALICE), /^250 /)
-  await setLock(backend, LENA, true)
+  await setLock(way, LENA, true)
   for (const session of sessions) {
     const answers: string[] = []
     await until(
@@ -220,7 +221,7 @@ async function locking(t: Test, { servers, backend }: MapWay): Promise<void> {
     t.match(await other.rcpt(LENA), /^250 /, 'mail goes on coming in')
     other.close()
   }
-  await setLock(backend, LENA, false)
+  await setLock(way, LENA, false)
   for (const session of sessions) {
     await until(
       () => session.mail(LENA),
