@@ -6,8 +6,9 @@ import {
   type AppPasswords,
   type AppPasswordView,
 } from '../credential/app-passwords.ts'
-import { MAX_NETWORKS, MAX_UNUSED_DAYS, parseIsoTime } from '../credential/app-password-wish.ts'
+import { MAX_NETWORKS, MAX_UNUSED_DAYS } from '../credential/app-password-wish.ts'
 import { EXIT, MailpassdError } from '../errors.ts'
+import { parseFuture } from '../incident/when.ts'
 import { FLAGGED_SERVICES } from '../login/service.ts'
 import { makeHash } from '../password/make.ts'
 import type { Store } from '../store/database.ts'
@@ -26,20 +27,10 @@ function roomOf(store: Store): AppPasswords {
   return createAppPasswords({ rows: store.appPasswords, hash, clock: systemClock })
 }
 
-const UNIT_MS = { h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 } as const
-
-/** `90d`, or a time. Throws MailpassdError usage. */
+/** Throws MailpassdError input_invalid. */
 function expiryOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  const [, count, unit] = /^(\d{1,6})([hdw])$/.exec(text) ?? []
-  if (count !== undefined && (unit === 'h' || unit === 'd' || unit === 'w'))
-    return systemClock.nowMs() + Number(count) * UNIT_MS[unit]
-  const atMs = parseIsoTime(text)
-  if (atMs !== undefined) return atMs
-  throw new MailpassdError(
-    'usage',
-    'app-password create: --expires takes 90d, 12h, 4w, or a time such as 2030-01-31 or 2030-01-31T12:00:00Z',
-  )
+  return parseFuture(text, systemClock.nowMs(), 'app-password create: --expires')
 }
 
 function daysOf(text: string | undefined): number | undefined {
@@ -101,7 +92,7 @@ mailbox belongs to now.
 
   --name NAME         what uses it, such as a device
   --protocols LIST    some of ${FLAGGED_SERVICES.join(',')}; default all
-  --expires WHEN      90d, 12h, 4w, or a time: 2030-01-31, 2030-01-31T12:00:00Z
+  --expires TIME      90d, 12h, a date (its beginning, UTC), or 2030-01-31T12:00:00Z
   --unused-days N     it ends when it was not used for so many days
   --networks LIST     networks or addresses the client may come from, such as 192.0.2.0/24,2001:db8::/32;
                       at most ${MAX_NETWORKS}; default everywhere
@@ -172,7 +163,8 @@ export const appPasswordRevoke: Command = {
   help: `Usage: mailpassd app-password revoke ADDRESS ID [OPTIONS]
 
 Revokes an app password for good, also one that mailcow made. No daemon accepts it from two seconds later on, nor does
-mailcow. Sessions that are open go on.
+mailcow. Open sessions of the mailbox are ended at every Dovecot of [dovecot] endpoints: all of them, since Dovecot does
+not know which password began a session; programs with another password log in again.
 
 ${STORE_OPTIONS_HELP}`,
 

@@ -7,7 +7,8 @@ import type { Config } from '../config/schema.ts'
 import { settingsFromConfig } from '../config/settings.ts'
 import { withStore, type Store } from '../store/database.ts'
 import { silentLogger } from '../telemetry/logger.ts'
-import { judgeTemplates } from '../check/store.ts'
+import { judgeAppPasswords, judgeTemplates } from '../check/store.ts'
+import { MAX_UNTAGGED } from '../credential/candidates.ts'
 import { failed, failedBy, ok, warning, type Step } from '../check/step.ts'
 
 const NAME = 'store'
@@ -20,7 +21,9 @@ async function checkContent(store: Store, config: Config): Promise<Step[]> {
     ]
   const settings = settingsFromConfig(config.directory, config.store)
   const templates = { name: 'templates', ...judgeTemplates(await store.probe.templates(), domains, settings) }
-  return [ok('domains', `${domains.length}`), ...(templates.result === 'ok' ? [] : [templates])]
+  const crowded = judgeAppPasswords(await store.probe.crowded(MAX_UNTAGGED), MAX_UNTAGGED)
+  const steps = [templates, { name: 'app passwords', ...crowded }]
+  return [ok('domains', `${domains.length}`), ...steps.filter(({ result }) => result !== 'ok')]
 }
 
 async function checkTables(store: Store, config: Config): Promise<Step[]> {

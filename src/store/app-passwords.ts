@@ -6,11 +6,13 @@ import type { Clock } from '../clock.ts'
 import { MailpassdError } from '../errors.ts'
 import type { Address } from '../login/address.ts'
 import type { FlaggedService } from '../login/service.ts'
+import type { SessionEnding } from '../outbox/end-sessions.ts'
 import { MAX_APP_PASSWORDS } from './account-query.ts'
 import { listedOf, LISTED_COLUMNS } from './app-password-row.ts'
 import type { Border } from './border.ts'
 import { writeChangeRow } from './changes.ts'
 import type { Reader, Writer } from './dialect/dialect.ts'
+import { endSessions } from './sessions.ts'
 
 /** Of ours, per mailbox: devices of one person. */
 export const MAX_ACTIVE = 200
@@ -19,10 +21,12 @@ export const MAX_ENDED = 100
 
 export class AppPasswords implements AppPasswordRows, SweptRows {
   readonly #border: Border
+  readonly #ending: SessionEnding
   readonly #clock: Clock
 
-  constructor(border: Border, clock: Clock) {
+  constructor(border: Border, ending: SessionEnding, clock: Clock) {
     this.#border = border
+    this.#ending = ending
     this.#clock = clock
   }
 
@@ -65,7 +69,7 @@ export class AppPasswords implements AppPasswordRows, SweptRows {
       await dialect.lockDomain(trx, address.domain)
       await lookupOwner(trx, address)
       const { active, own } = await getOne(trx, address, id)
-      if (!active && own?.revokedMs !== undefined) return getOne(trx, address, id)
+      if (!active && (own === undefined || own.revokedMs !== undefined)) return getOne(trx, address, id)
       const nowMs = this.#clock.nowMs()
       await trx.updateTable('app_passwd').set({ active: 0 }).where('id', '=', id).execute()
       if (own !== undefined)
@@ -75,6 +79,9 @@ export class AppPasswords implements AppPasswordRows, SweptRows {
           .where('id', '=', id)
           .execute()
       await writeChangeRow(trx, { address: address.full, kind: 'mailbox', atMs: nowMs })
+      // Of all devices: Dovecot does not know with which password a session began. The others log in again.
+      if (active)
+        await endSessions(trx, { address: address.full, cause: 'app_password_revoked', nowMs }, this.#ending)
       return getOne(trx, address, id)
     })
   }

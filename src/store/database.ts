@@ -120,7 +120,7 @@ export async function openStore(options: StoreOptions, context: StoreContext): P
     },
   })
   const totals = new DomainTotals(options.fresh_seconds * 1000, clock)
-  const appPasswords = new AppPasswords(border, clock)
+  const appPasswords = new AppPasswords(border, ending, clock)
   const accounts = new Accounts({ border, totals, logger, hasTfa: () => hasTfa })
 
   return {

@@ -4,9 +4,11 @@ import { lifeOf } from '../../src/account/app-password-life.ts'
 import type { SweptAppPassword } from '../../src/credential/app-password-sweep.ts'
 import type { NewAppPassword } from '../../src/credential/app-passwords.ts'
 import { MAX_ACTIVE, MAX_ENDED } from '../../src/store/app-passwords.ts'
+import { openStore } from '../../src/store/database.ts'
+import { silentLogger } from '../../src/telemetry/logger.ts'
 import { suite } from '../servers/suite.ts'
 import { addressOf, makePlan } from './store-plans.ts'
-import { NOW_MS, SUBJECTS, type Place, type Subject } from './store-subjects.ts'
+import { NOW_MS, stoppedClock, SUBJECTS, type Place, type Subject } from './store-subjects.ts'
 
 const JANE = addressOf('jane@example.org')
 const DAY_MS = 86_400_000
@@ -194,6 +196,28 @@ async function contract(subject: Subject, t: Test): Promise<void> {
     t.match((await store.accounts.loadAccount(JANE)).appPasswords, [{ id, active: false }])
   })
 
+  t.test('revoked: the live sessions end, once', async (t) => {
+    const place = await subject.place(t)
+    const store = await openStore(place.options, {
+      clock: stoppedClock,
+      logger: silentLogger,
+      ending: { dovecots: ['a'], againAfterMs: 5000 },
+    })
+    t.teardown(() => store.close())
+    if (subject.schema === 'mailcow')
+      await place.sql(`insert into domain (domain, mailboxes) values ('example.org', 10)`)
+    await store.domains.add('example.org', { template: 'Default' })
+    await store.mailboxes.apply(JANE, makePlan)
+    const created = await store.appPasswords.create(JANE, made())
+    const id = created === 'tag_taken' ? 0 : created.id
+    await store.appPasswords.revoke(JANE, id)
+    await store.appPasswords.revoke(JANE, id)
+    t.match(await store.outbox.claim('dovecot:a', 10, 1000), [
+      { action: 'end_sessions', address: JANE.full, body: { cause: 'app_password_revoked' } },
+    ])
+    t.match(await store.outbox.pending(), [{ consumer: 'dovecot:a', count: 2 }], 'now, and once more later')
+  })
+
   t.test("another mailbox's is none of this one's", async (t) => {
     const { store, create } = await hosting(subject, t)
     const { id } = await create()
@@ -295,8 +319,8 @@ async function contract(subject: Subject, t: Test): Promise<void> {
     for (let at = 0; at < 3; at += 1) await insertPhp(place, `php ${at}`)
     await insertPhp(place, 'off', 0)
     await create()
-    t.same(await store.appPasswords.crowded(3), [])
-    t.same(await store.appPasswords.crowded(2), [{ mailbox: JANE.full, count: 3 }])
+    t.same(await store.probe.crowded(3), [])
+    t.same(await store.probe.crowded(2), [{ mailbox: JANE.full, count: 3 }])
   })
 
   t.test('of more rows than are looked at, ours are not crowded out', async (t) => {
