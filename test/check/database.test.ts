@@ -10,7 +10,13 @@ import { EXIT } from '../../src/errors.ts'
 import { writeRealmFile } from '../../src/directory/realm-file/write.ts'
 import { openStore, type Store, type StoreOptions } from '../../src/store/database.ts'
 import { silentLogger } from '../../src/telemetry/logger.ts'
-import { mariadbForTests, type TestDatabase } from '../servers/mariadb.ts'
+import {
+  databaseOn,
+  mariadbForTests,
+  mariadbInstalled,
+  startMariadb,
+  type TestDatabase,
+} from '../servers/mariadb.ts'
 import { mariadbMissing, suite } from '../servers/suite.ts'
 import { runLive, stepOf, type LiveReport } from './live.ts'
 
@@ -48,7 +54,7 @@ const results = (report: LiveReport) =>
 
 t.test('SQLite and a realm file', async (t) => {
   const dir = await dataDir(t)
-  const wish = { directory: undefined, dataDir: dir, address: 'jane@example.org' }
+  const wish = { directory: undefined, dataDir: dir, address: 'jane@example.org', asText: true }
   const absent = await runLive(t, wish)
   t.match(stepOf(absent, 'database'), { result: 'ok', detail: /not there yet; serve makes it/ })
 
@@ -211,16 +217,6 @@ suite('on a real MariaDB', [mariadbMissing()], async (t) => {
     t.same(await state(), before)
   })
 
-  t.test('a database that is only read', async (t) => {
-    const database = await prepared(t)
-    const user = `u${randomBytes(4).toString('hex')}`
-    await database.sql.query(
-      `create user '${user}'@'localhost'; grant select, insert, update, delete on \`${database.name}\`.* to '${user}'@'localhost'`,
-    )
-    t.teardown(() => database.sql.query(`drop user '${user}'@'localhost'`))
-    t.equal(stepOf(await run(t, database, { user }), 'rights').result, 'ok')
-  })
-
   t.test('domains: none, inactive, full, and aliases of nothing', async (t) => {
     const database = await prepared(t)
     const { sql } = database
@@ -296,6 +292,41 @@ suite('on a real MariaDB', [mariadbMissing()], async (t) => {
     t.equal(report.exitCode, EXIT.config, 'though the directory is only not reachable')
   })
 })
+
+suite(
+  'on a MariaDB of its own',
+  [mariadbInstalled() ? undefined : 'no mariadbd (npm run servers)'],
+  async (t) => {
+    const workDir = await mkdtemp(join(tmpdir(), 'mailpassd-mariadb-'))
+    const server = await startMariadb(workDir)
+    t.teardown(async () => {
+      await server.stop()
+      await rm(workDir, { recursive: true, force: true })
+    })
+    const database = await databaseOn(t, server.socket, 'mailcow')
+    await (await open(t, database.store)).ready()
+    const rights = 'select, insert, update, delete'
+    await database.sql.query(
+      `create user 'limited'@'localhost'; grant ${rights} on \`${database.name}\`.* to 'limited'@'localhost'`,
+    )
+    const as = () => run(t, database, { user: 'limited' })
+    t.equal(stepOf(await as(), 'rights').result, 'ok')
+
+    await database.sql.query('set global read_only = 1')
+    const replica = await as()
+    t.match(stepOf(replica, 'rights'), { result: 'failed', detail: /read-only/ })
+    t.equal(replica.exitCode, EXIT.unavailable)
+    await database.sql.query('set global read_only = 0')
+
+    server.pause()
+    const hanging = await as()
+    server.resume()
+    t.match(stepOf(hanging, 'database'), { result: 'failed', detail: /no (?:answer|connection) within/ })
+    t.match(stepOf(hanging, 'tables'), { result: 'skipped' })
+    await server.stop()
+    t.match(stepOf(await as(), 'database'), { result: 'failed', detail: /mariadb\.sock/ })
+  },
+)
 
 async function tablesOfOurs({ sql }: TestDatabase): Promise<unknown> {
   const [rows] = await sql.query(`show tables like 'mailpassd%'`)

@@ -60,6 +60,7 @@ suite('on a real Keycloak', [keycloakMissing(), await opensslMissing()], async (
     })
     const report = await run(t, realm, {
       address: 'Jane@X.example',
+      asText: true,
       directory: {
         server_url: realm.url,
         realm: realm.realm,
@@ -101,7 +102,10 @@ suite('on a real Keycloak', [keycloakMissing(), await opensslMissing()], async (
   })
 
   t.test('with view-users alone it says what it cannot see', async (t) => {
-    const report = await run(t, await makeRealm(t), { address: 'nobody@x.example' })
+    const report = await run(t, await makeRealm(t), {
+      address: 'nobody@x.example',
+      asText: true,
+    })
     t.equal(report.exitCode, EXIT.ok)
     for (const name of ['e-mail', 'duplicate e-mails'])
       t.match(stepOf(report, name), { result: 'warning', hint: /view-realm/ })
@@ -129,7 +133,7 @@ suite('on a real Keycloak', [keycloakMissing(), await opensslMissing()], async (
       [{ server_url: `${realm.url}/auth` }, /is no Keycloak/, /directory\.server_url/],
     ]
     for (const [change, detail, hint] of cases) {
-      const report = await run(t, realm, { directory: { ...right, ...change } })
+      const report = await run(t, realm, { directory: { ...right, ...change }, asText: true })
       t.equal(report.exitCode, EXIT.config)
       t.match(stepOf(report, 'token'), { result: 'failed', detail, hint })
       for (const name of ['roles', 'look-up', 'latency', 'password attribute', 'events'])
