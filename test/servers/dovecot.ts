@@ -123,6 +123,8 @@ export async function startDovecot(options: {
   readonly token: string
   /** Where the userdb says that mail is, in this server's root: made for uid 5000, removed at the end. */
   readonly mailDir?: string
+  /** Listens for doveadm over HTTP on 127.0.0.1, as the shipped file has it. */
+  readonly doveadm?: { readonly port: number; readonly apiKey: string }
 }): Promise<Dovecot> {
   const { version } = options
   const root = await makeRoot(rootOf(version))
@@ -136,7 +138,17 @@ export async function startDovecot(options: {
   await writeFile(join(root.hostDir, 'mailpassd.conf.inc'), await shipped(`dovecot-${version}.conf.inc`))
   await writeFile(join(root.hostDir, 'mailpassd.token'), `${options.token}\n`)
   await chmod(join(root.hostDir, 'mailpassd.token'), 0o600)
-  await writeFile(join(root.hostDir, 'dovecot.conf'), configuration(version, root.dir, ports))
+  let more = ''
+  if (options.doveadm !== undefined) {
+    const { port, apiKey } = options.doveadm
+    const listener = await shipped(`doveadm-${version}.conf.inc`)
+    await writeFile(join(root.hostDir, 'doveadm.conf.inc'), listener.replace('port = 8180', `port = ${port}`))
+    await writeFile(join(root.hostDir, 'doveadm-key.conf.inc'), `doveadm_api_key = ${apiKey}\n`, {
+      mode: 0o600,
+    })
+    more = `!include ${root.dir}/doveadm.conf.inc\n`
+  }
+  await writeFile(join(root.hostDir, 'dovecot.conf'), configuration(version, root.dir, ports) + more)
 
   const child = startChild(...root.command(PROGRAM, '-F', '-c', `${root.dir}/dovecot.conf`))
   const mail = options.mailDir === undefined ? undefined : root.root + options.mailDir
