@@ -1,6 +1,6 @@
 /** What is done for a row of the outbox that ends the live sessions of a mailbox at one Dovecot. */
 import { causeOf, END_SESSIONS, type EndCause } from '../outbox/end-sessions.ts'
-import type { Consume } from '../outbox/drain.ts'
+import type { Consume } from '../outbox/run-row.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { targetOf, type Doveadm } from './doveadm.ts'
 

@@ -1,7 +1,7 @@
 /** What the outbox asks of a mailcow beside its database: rate limits in Redis, and a flush of SOGo's cache. */
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
-import type { Consume, DrainLimits } from '../outbox/drain.ts'
+import type { Consume, DrainLimits } from '../outbox/run-row.ts'
 import { createMemcached, type Memcached } from './memcached.ts'
 import { openRedis, type RateLimitWriter } from './redis.ts'
 

@@ -32,9 +32,16 @@ export async function openRedis(config: RedisConfig): Promise<RateLimitWriter> {
   const { host = '127.0.0.1', port, socket, user, password, database, timeout_ms: timeoutMs } = config
   const where = `redis ${socket ?? `${host}:${port}`}`
 
-  async function logIn(client: Client): Promise<void> {
-    if (password !== undefined)
+  async function authenticate(client: Client, password: string): Promise<void> {
+    try {
       await (user === undefined ? client.auth(password) : client.auth(user, password))
+    } catch (error) {
+      throw new Error(withoutArguments(textOf(error), password))
+    }
+  }
+
+  async function logIn(client: Client): Promise<void> {
+    if (password !== undefined) await authenticate(client, password)
     if (database !== 0) await client.select(database)
   }
 
@@ -86,4 +93,10 @@ function textOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error'
   const text = error.message === '' && 'code' in error ? String(error.code) : error.message
   return text.slice(0, MAX_TEXT)
+}
+
+/** What refuses AUTH may quote it: "ERR unknown command 'auth', with args beginning with: 'the password'". */
+function withoutArguments(text: string, password: string): string {
+  const said = /^[^'"`,]*/.exec(text)?.[0].trim() ?? ''
+  return said.includes(password) ? 'refuses AUTH' : said
 }

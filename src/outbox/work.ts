@@ -1,9 +1,10 @@
 /** All of a process's work on the outbox: a drain for each consumer, and figures of what waits. */
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { startDrain, type Consume, type DrainLimits } from './drain.ts'
+import { startDrain } from './drain.ts'
 import { watchOutbox } from './figures.ts'
 import type { OutboxPending, OutboxSource } from './outbox.ts'
+import type { Consume, DrainLimits } from './run-row.ts'
 
 export interface Consumer {
   readonly consumer: string

@@ -67,6 +67,17 @@ suite('a real Redis', [redisMissing()], async (t) => {
     t.notOk(await client.hexists('RL_VALUE', 'x@example.org'))
   })
 
+  await t.test('one that does not know AUTH quotes the password, and we do not', async (t) => {
+    const without = await startRedis('', undefined, ['--rename-command', 'AUTH', ''])
+    t.teardown(() => without.stop())
+    for (const more of [{}, { user: 'mailpassd' }]) {
+      const redis = await openRedis(config({ port: without.port, ...more }))
+      const error: unknown = await redis.write('x@example.org', '1 / 1s').catch((thrown: unknown) => thrown)
+      t.match(error, { code: 'consumer_failed', message: /redis 127\.0\.0\.1:\d+: ERR unknown command$/ })
+      t.notMatch(inspect(error, { depth: 9, showHidden: true }), /password of this/)
+    }
+  })
+
   await t.test('hanging: an error after its time', async (t) => {
     const redis = await openRedis(config({ timeout_ms: 200 }))
     server.pause()

@@ -1,7 +1,8 @@
 /** The drain loop over an outbox in memory, with a clock that the test moves. */
 import t from 'tap'
 import { MailpassdError } from '../../src/errors.ts'
-import { drainOnce, startDrain, type Consume } from '../../src/outbox/drain.ts'
+import { drainOnce, startDrain } from '../../src/outbox/drain.ts'
+import type { Consume } from '../../src/outbox/run-row.ts'
 import { FakeClock, settle } from '../fakes/clock.ts'
 import { FakeOutbox } from '../fakes/outbox.ts'
 import { silentLogger, type Logger } from '../../src/telemetry/logger.ts'
@@ -178,4 +179,54 @@ t.test('work that is done but cannot be crossed off is done again', async (t) =>
   t.equal(runs, 2)
   t.same(outbox.rows, [])
   await drain.close()
+})
+
+t.test('while all fail one round is tried at a time, and at full speed again afterwards', async (t) => {
+  let isUp = false
+  let runs = 0
+  const { clock, outbox, options } = rig(async () => {
+    runs += 1
+    if (isUp) return 'done'
+    throw new MailpassdError('consumer_failed', 'connection refused')
+  })
+  for (let row = 0; row < 1000; row++) outbox.add('dovecot:a', `m${row}`)
+  const drain = startDrain(options)
+  await clock.advance(50_000)
+  t.ok(runs >= 8 && runs <= 8 * 11, `a round each 5 s, not ${runs} tries`)
+  drain.wake()
+  await settle()
+  t.ok(runs <= 8 * 11, 'also where others write')
+  isUp = true
+  await clock.advance(40_000)
+  t.same(outbox.rows, [])
+  await drain.close()
+})
+
+t.test('stopping waits 2 s for what runs; what hangs is due again', async (t) => {
+  const aborted: unknown[] = []
+  let finish = () => {}
+  const { clock, outbox, options } = rig((row, signal) => {
+    signal.addEventListener('abort', () => aborted.push(row.address))
+    if (row.address === 'hangs') return new Promise(() => {})
+    return new Promise((resolve) => {
+      finish = () => resolve('done')
+    })
+  })
+  outbox.add('dovecot:a', 'hangs')
+  outbox.add('dovecot:a', 'slow')
+  const drain = startDrain(options)
+  await settle()
+  let isClosed = false
+  const closing = drain.close().then(() => (isClosed = true))
+  await clock.advance(1000)
+  finish()
+  await clock.advance(900)
+  t.notOk(isClosed)
+  await clock.advance(100)
+  await closing
+  t.same(aborted, ['hangs'])
+  t.match(outbox.rows, [
+    { address: 'hangs', leaseUntilMs: 0, lastError: 'not done when mailpassd was stopped' },
+  ])
+  t.equal(clock.pendingTimers, 0)
 })

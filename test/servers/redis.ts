@@ -30,14 +30,21 @@ export interface RedisServer {
   readonly stop: () => Promise<void>
 }
 
-/** Starts one that wants this password (of its user `default`), without persistence. `port`: one that was used before. */
-export async function startRedis(password: string, port?: number): Promise<RedisServer> {
+/**
+ * Starts one that wants this password (of its user `default`; '': none), without persistence. `port`: one that was used
+ * before. `more`: further arguments.
+ */
+export async function startRedis(
+  password: string,
+  port?: number,
+  more: readonly string[] = [],
+): Promise<RedisServer> {
   const dir = await mkdtemp(join(tmpdir(), 'mailpassd-redis-'))
   const own = port ?? (await freePort())
   const socket = join(dir, 'redis.sock')
   const options = { port: own, bind: '127.0.0.1', dir, unixsocket: socket, save: '', requirepass: password }
   const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)])
-  const child = startChild(REDIS, args)
+  const child = startChild(REDIS, [...args, ...more])
   const stop = async (): Promise<void> => {
     child.signal('SIGCONT')
     await child.stop()
