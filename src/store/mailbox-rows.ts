@@ -8,7 +8,7 @@ import type { Change } from '../mailbox/change.ts'
 import { USER_ACL, type UserAclColumn } from '../mailbox/template.ts'
 import { formatRateLimit, type RateLimit } from '../mailcow/rate-limit.ts'
 import type { Dialect, Writer } from './dialect/dialect.ts'
-import { enqueue } from './outbox.ts'
+import { enqueue, enqueueLast } from './outbox.ts'
 import { makeSogoRow } from './sogo-row.ts'
 import { NEEDED_COLUMNS, type UserAclTable } from './tables.ts'
 
@@ -129,7 +129,7 @@ async function queueRateLimit(
   limit: RateLimit | undefined,
 ): Promise<void> {
   const value = limit === undefined ? undefined : formatRateLimit(limit)
-  await enqueue(trx, {
+  await enqueueLast(trx, {
     consumer: 'redis',
     action: 'rate_limit',
     address: address.full,

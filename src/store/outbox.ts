@@ -28,6 +28,30 @@ export async function enqueue(trx: Writer, entry: OutboxEntry & { readonly nowMs
   return Number(inserted.insertId ?? 0)
 }
 
+/**
+ * The same, in place of what waits for this consumer to do with this address: of several only the last counts, and rows
+ * that are tried again would be done in any order. One that is being done now may still come late: this one is
+ * due when nobody can work on that one any more. Writers about one address take turns (Dialect.lockDomain).
+ */
+export async function enqueueLast(
+  trx: Writer,
+  entry: OutboxEntry & { readonly nowMs: number },
+): Promise<number> {
+  const earlier = await trx
+    .selectFrom('mailpassd_outbox')
+    .select(['id', 'lease_until_ms'])
+    .where('address', '=', entry.address)
+    .where('consumer', '=', entry.consumer)
+    .where('action', '=', entry.action)
+    .execute()
+  if (earlier.length > 0) {
+    const ids = earlier.map(({ id }) => id)
+    await trx.deleteFrom('mailpassd_outbox').where('id', 'in', ids).execute()
+  }
+  const dueMs = Math.max(entry.dueMs, ...earlier.map((row) => Number(row.lease_until_ms)))
+  return enqueue(trx, { ...entry, dueMs })
+}
+
 export class Outbox implements OutboxSource {
   readonly #border: Border
   readonly #clock: Clock

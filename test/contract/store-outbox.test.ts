@@ -1,6 +1,9 @@
 /** The outbox on every database: rows are taken by one process at a time, and by another when that one is gone. */
 import type { Test } from 'tap'
-import type { OutboxEntry } from '../../src/outbox/outbox.ts'
+import { parseAddress } from '../../src/login/address.ts'
+import type { OutboxEntry, OutboxRow } from '../../src/outbox/outbox.ts'
+import { openStore } from '../../src/store/database.ts'
+import { silentLogger } from '../../src/telemetry/logger.ts'
 import { suite } from '../servers/suite.ts'
 import { NOW_MS, stoppedClock, SUBJECTS, type Subject } from './store-subjects.ts'
 
@@ -64,6 +67,46 @@ async function contract(subject: Subject, t: Test): Promise<void> {
     t.match(state?.lastError, /^\u{1f600}x+$/u)
     t.same(await store.outbox.claim('dovecot:a', 1, LEASE_MS), [], 'not due')
     t.match(await later.outbox.claim('dovecot:a', 1, LEASE_MS), [{ id, tries: 3 }])
+  })
+
+  t.test('of the rate limits of a mailbox only the last is written, whatever waits or runs', async (t) => {
+    const place = await subject.place(t)
+    const beside = { sogo: false, redis: true, memcached: false }
+    const open = async (clock = stoppedClock) => {
+      const store = await openStore(place.options, { clock, logger: silentLogger, beside })
+      t.teardown(() => store.close())
+      return store
+    }
+    const store = await open()
+    const limit = async (messages: number, text = JANE) => {
+      const address = parseAddress(text)
+      if (address === undefined) throw new Error(text)
+      const change = { kind: 'set_rate_limit', limit: { messages, frame: 'h' } } as const
+      await store.mailboxes.apply(address, () => ({ kind: 'changes', changes: [change] }))
+    }
+    const bodies = (rows: readonly OutboxRow[]) => rows.map(({ address, body }) => [address, body])
+    await limit(1)
+    await limit(2, 'joe@example.org')
+    await limit(3)
+    const claimed = await store.outbox.claim('redis', 10, LEASE_MS)
+    t.same(bodies(claimed), [
+      ['joe@example.org', { value: '2 / 1h' }],
+      [JANE, { value: '3 / 1h' }],
+    ])
+    // Somebody is writing 3 now, and may do so late: 4 comes after that.
+    await limit(4)
+    t.same(await store.outbox.claim('redis', 10, LEASE_MS), [])
+    for (const row of claimed) await store.outbox.postpone(row, 'Redis was away', NOW_MS)
+    t.same(bodies(await store.outbox.claim('redis', 10, LEASE_MS)), [
+      ['joe@example.org', { value: '2 / 1h' }],
+    ])
+    const later = await open({ ...stoppedClock, nowMs: () => NOW_MS + LEASE_MS - 1 })
+    t.same(await later.outbox.claim('redis', 10, LEASE_MS), [])
+    const afterLease = await open({ ...stoppedClock, nowMs: () => NOW_MS + LEASE_MS })
+    t.same(bodies(await afterLease.outbox.claim('redis', 10, LEASE_MS)).toSorted(), [
+      [JANE, { value: '4 / 1h' }],
+      ['joe@example.org', { value: '2 / 1h' }],
+    ])
   })
 
   t.test('many nodes at once: each row is claimed once', async (t) => {

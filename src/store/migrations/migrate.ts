@@ -13,13 +13,22 @@ import { appPasswords } from './003-app-passwords.ts'
 import { locks } from './004-locks.ts'
 import { outbox } from './005-outbox.ts'
 import { loginIndexes } from './006-login-indexes.ts'
+import { outboxByAddress } from './007-outbox-by-address.ts'
 import { ddlOf, type Migration } from './ddl.ts'
 
 export type Schema = 'standalone' | 'mailcow'
 type Columns = ReadonlyMap<string, ReadonlySet<string>>
 
 /** In the order in which they run. New ones are added at the end. */
-const MIGRATIONS: readonly Migration[] = [mailTables, ownTables, appPasswords, locks, outbox, loginIndexes]
+const MIGRATIONS: readonly Migration[] = [
+  mailTables,
+  ownTables,
+  appPasswords,
+  locks,
+  outbox,
+  loginIndexes,
+  outboxByAddress,
+]
 
 const BOOKKEEPING = 'mailpassd_migration'
 
