@@ -2,6 +2,8 @@
  * Where a secret of the configuration comes from: the file itself, a file it names, the environment, or a systemd
  * credential (systemd.exec(5), LoadCredential=). At most one of the first three is given.
  */
+import { isUtf8 } from 'node:buffer'
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Problem } from './problem.ts'
@@ -50,7 +52,8 @@ export function exposure(path: string, found: { mode: number; gid: number }): st
  * read it. Never throws.
  */
 export async function readSecretFile(path: string, checkMode: boolean): Promise<string | { fault: string }> {
-  const file = await open(path, 'r').catch((error: unknown) => ({
+  // Without waiting: a pipe that nobody writes to would keep one of libuv's threads, and us, for ever.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => ({
     fault: `${path} cannot be read (${codeOf(error)})`,
   }))
   if ('fault' in file) return file
@@ -62,10 +65,9 @@ export async function readSecretFile(path: string, checkMode: boolean): Promise<
     const bytes = Buffer.alloc(MAX_SECRET_BYTES + 2)
     const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
     if (bytesRead > MAX_SECRET_BYTES) return { fault: `${path} is longer than ${MAX_SECRET_BYTES} bytes` }
-    const text = bytes
-      .subarray(0, bytesRead)
-      .toString('utf8')
-      .replace(/\r?\n$/, '')
+    const content = bytes.subarray(0, bytesRead)
+    if (!isUtf8(content)) return { fault: `${path} is not UTF-8 text` }
+    const text = content.toString('utf8').replace(/\r?\n$/, '')
     if (text === '') return { fault: `${path} is empty` }
     return /[\u0000-\u001f\u007f]/.test(text) ? { fault: `${path} holds more than one line of text` } : text
   } catch (error) {

@@ -135,7 +135,8 @@ function listeningSockets({ table }: SocketTables): Map<string, ListenAddress> {
     // Address, reference count, protocol, flags (__SO_ACCEPTCON: listening), type (SOCK_STREAM), state, inode, path.
     const match = /^\S+ \S+ \S+ 00010000 0001 \S+ +(\d+) (\/.*)$/.exec(line)
     if (match?.[1] !== undefined && match[2] !== undefined)
-      found.set(match[1], { kind: 'unix', path: match[2] })
+      // Read byte by byte, because a path may be anything; the configuration's are UTF-8.
+      found.set(match[1], { kind: 'unix', path: Buffer.from(match[2], 'latin1').toString('utf8') })
   }
   return found
 }
@@ -148,9 +149,9 @@ function parseHexAddress(hex: string): string {
   return canonical(groups.join(':'))
 }
 
-/** One spelling for each IPv6 address (RFC 5952), as URLs have it. */
+/** One spelling for each IPv6 address (RFC 5952), as URLs have it, which have no zones (RFC 4007 §11). */
 function canonical(host: string): string {
-  return isIP(host) === 6 ? new URL(`http://[${host}]`).hostname.slice(1, -1) : host
+  return isIP(host) === 6 && !host.includes('%') ? new URL(`http://[${host}]`).hostname.slice(1, -1) : host
 }
 
 function spell(address: ListenAddress): string {

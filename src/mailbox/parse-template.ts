@@ -34,6 +34,18 @@ const TEXT_DEFAULTS = {
   mailbox_format: ['maildir:', /^maildir:$/],
 } as const
 
+/** Keys that we read one value of. */
+const SCALARS: ReadonlySet<string> = new Set([
+  'quota',
+  'active',
+  'rl_value',
+  'rl_frame',
+  ...FLAGGED_SERVICES.map((service) => `${service}_access`),
+  ...Object.keys(USER_ACL).map((column) => `acl_${column}`),
+  ...Object.keys(FLAG_DEFAULTS),
+  ...Object.keys(TEXT_DEFAULTS),
+])
+
 type Row = Readonly<Record<string, unknown>>
 
 function isRow(value: unknown): value is Row {
@@ -48,6 +60,11 @@ function textOf(value: unknown): string | undefined {
   return undefined
 }
 
+/** A key that has a list or an object where we read one value: as absent it would be unlimited, or open. */
+function keyWithoutValue(row: Row): string | undefined {
+  return Object.keys(row).find((key) => SCALARS.has(key) && typeof row[key] === 'object' && row[key] !== null)
+}
+
 /** A flag: on unless absent, empty or zero; `absent` where there is no such key. */
 function flag(row: Row, key: string, absent: boolean): boolean {
   const text = textOf(row[key])
@@ -59,7 +76,10 @@ function flag(row: Row, key: string, absent: boolean): boolean {
  * one; what is left of a quota below one MiB must not become 0, which is unlimited.
  */
 function quotaOf(row: Row): number | undefined {
-  const quota = Number(textOf(row['quota']) ?? 0)
+  const text = textOf(row['quota'])
+  // Number() takes blanks for 0.
+  if (text !== undefined && text !== '' && text.trim() === '') return undefined
+  const quota = Number(text ?? 0)
   if (!Number.isSafeInteger(quota) || quota < 0) return undefined
   return quota === 0 ? 0 : Math.max(BYTES_PER_MIB, quota - (quota % BYTES_PER_MIB))
 }
@@ -79,8 +99,9 @@ function activeOf(row: Row): 0 | 1 | 2 | undefined {
 
 /** The first of those that the database takes for one: its collation folds case and drops trailing blanks. */
 function tagsOf(row: Row): readonly string[] {
-  const list: unknown = row['tags']
-  if (!Array.isArray(list)) return []
+  // PHP writes a list with holes as an object.
+  const tagged = row['tags']
+  const list: readonly unknown[] = isRow(tagged) ? Object.values(tagged) : Array.isArray(tagged) ? tagged : []
   const tags = new Map<string, string>()
   for (const element of list.slice(0, MAX_TAGS)) {
     const tag = textOf(element)?.trim() ?? ''
@@ -137,7 +158,8 @@ function rateLimitOf(row: Row): RateLimit | undefined | string {
 
 /**
  * Reads `templates.attributes` of the template `name`. Quota is in bytes there.
- * `unreadable` with a reason for the log where the text is not a JSON object, or its quota, active or rate limit is nonsense.
+ * `unreadable` with a reason for the log where the text is not a JSON object, or its quota, active or rate limit is
+ * nonsense, or a list stands where one value is read.
  */
 export function parseTemplate(name: string, raw: string | null): ParsedTemplate {
   const unreadable = (reason: string): ParsedTemplate => ({ kind: 'unreadable', reason })
@@ -148,6 +170,8 @@ export function parseTemplate(name: string, raw: string | null): ParsedTemplate 
     return unreadable('its attributes are not JSON')
   }
   if (!isRow(row)) return unreadable('its attributes are not a JSON object')
+  const key = keyWithoutValue(row)
+  if (key !== undefined) return unreadable(`its ${key} is neither text nor a number`)
   const quotaBytes = quotaOf(row)
   if (quotaBytes === undefined) return unreadable('its quota is not a number of bytes')
   const active = activeOf(row)

@@ -32,16 +32,9 @@ export async function openRedis(config: RedisConfig): Promise<RateLimitWriter> {
   const { host = '127.0.0.1', port, socket, user, password, database, timeout_ms: timeoutMs } = config
   const where = `redis ${socket ?? `${host}:${port}`}`
 
-  async function authenticate(client: Client, password: string): Promise<void> {
-    try {
-      await (user === undefined ? client.auth(password) : client.auth(user, password))
-    } catch (error) {
-      throw new Error(withoutArguments(textOf(error), password))
-    }
-  }
-
   async function logIn(client: Client): Promise<void> {
-    if (password !== undefined) await authenticate(client, password)
+    if (password !== undefined)
+      await (user === undefined ? client.auth(password) : client.auth(user, password))
     if (database !== 0) await client.select(database)
   }
 
@@ -60,15 +53,19 @@ export async function openRedis(config: RedisConfig): Promise<RateLimitWriter> {
       protocol: 2,
     })
     let broken: Error | undefined
+    let isLoggedIn = false
     client.on('error', (error: Error) => (broken = error))
     try {
       await client.connect()
       // Sent by ourselves: the library would go on where one of these is refused.
       await logIn(client)
+      isLoggedIn = true
       return await work(client)
     } catch (error) {
       // Without the cause: it carries the command with its arguments, the password among them.
-      throw new MailpassdError('consumer_failed', `${where}: ${textOf(broken ?? error)}`)
+      const text = textOf(broken ?? error)
+      const said = isLoggedIn || password === undefined ? text : withoutArguments(text, password)
+      throw new MailpassdError('consumer_failed', `${where}: ${said}`)
     } finally {
       client.disconnect()
     }
@@ -98,5 +95,5 @@ function textOf(error: unknown): string {
 /** What refuses AUTH may quote it: "ERR unknown command 'auth', with args beginning with: 'the password'". */
 function withoutArguments(text: string, password: string): string {
   const said = /^[^'"`,]*/.exec(text)?.[0].trim() ?? ''
-  return said.includes(password) ? 'refuses AUTH' : said
+  return said === '' || said.includes(password) ? 'refuses AUTH' : said
 }

@@ -1,5 +1,6 @@
 /** Secrets: where they may come from, and which files are refused. */
 import t from 'tap'
+import { execFileSync } from 'node:child_process'
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -92,6 +93,20 @@ t.test('a secret file that holds no secret says why', async (t) => {
   t.same(await problemsOf(keycloak('client_secret_file = "absent"')), [
     `directory.client_secret_file: ${base}/absent cannot be read (ENOENT)`,
   ])
+})
+
+t.test('a pipe, a directory and what is no text are refused, and nothing waits for a pipe', async (t) => {
+  const text = keycloak('client_secret_file = "odd"')
+  const path = join(base, 'odd')
+  execFileSync('mkfifo', ['-m', '600', path])
+  t.same(await problemsOf(text), [`directory.client_secret_file: ${path} is not a regular file`])
+  await rm(path)
+  await mkdir(path)
+  t.same(await problemsOf(text), [`directory.client_secret_file: ${path} is not a regular file`])
+  await rm(path, { recursive: true })
+  await write('odd', Buffer.from('pa\xdfword', 'latin1'))
+  t.same(await problemsOf(text), [`directory.client_secret_file: ${path} is not UTF-8 text`])
+  await rm(path)
 })
 
 t.test('a secret written into a configuration that others may read is refused', async (t) => {

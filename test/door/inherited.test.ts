@@ -17,6 +17,9 @@ const UNIX = `Num       RefCount Protocol Flags    Type St Inode Path
 0000000000000000: 00000003 00000000 00000000 0001 03 107 /nowhere/connected
 0000000000000000: 00000002 00000000 00000000 0002 01 108 /nowhere/datagrams
 `
+const ODD_UNIX = Buffer.from('0: 00000002 00000000 00010000 0001 01 109 /nowhere/pösten/auth\n').toString(
+  'latin1',
+)
 const INODES: Readonly<Record<number, number>> = { 3: 101, 4: 102, 5: 104, 6: 105, 7: 106 }
 
 /** Descriptors 3 and up with these inodes. */
@@ -52,6 +55,13 @@ t.test('each listener gets the socket with its address, once', async (t) => {
 t.test('a name is every address that it stands for', async (t) => {
   t.equal(await take(inherit({ LISTEN_PID: '42', LISTEN_FDS: '1' }), 'localhost:8143'), 3)
   t.equal(await take(inherit({ LISTEN_PID: '42', LISTEN_FDS: '1' }), 'nobody.invalid:8143'), undefined)
+})
+
+t.test('an address with a zone, and a path that is not ASCII', async (t) => {
+  t.equal(await take(inherit({ LISTEN_PID: '42', LISTEN_FDS: '1' }), '[fe80::1%eth0]:8143'), undefined)
+  const odd = { link: () => 'socket:[109]', table: (name: string) => (name === 'unix' ? ODD_UNIX : '') }
+  const sockets = takeInherited({ LISTEN_PID: '42', LISTEN_FDS: '1' }, 42, odd)
+  t.equal(await take(sockets, 'unix:/nowhere/pösten/auth'), 3)
 })
 
 t.test('what no listener has is an error that names it', async (t) => {

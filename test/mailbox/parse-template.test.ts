@@ -61,6 +61,8 @@ t.test('older rows, strings, flags', async (t) => {
     ['blue', '7', ...Array.from({ length: 21 }, (_, index) => `t${index}`)],
     'the first 26 of the list are looked at',
   )
+  t.same(parsed({ tags: { 0: 'a', 2: 'b' } }).tags, ['a', 'b'], "PHP's list with a hole in it")
+  t.equal(parsed({ quota: null, active: null, imap_access: null }).services.imap, true, 'null is absent')
   t.equal(parsed({}).acl.spam_alias, true, "a row that names none has the columns' defaults")
 })
 
@@ -112,6 +114,15 @@ t.test('what cannot be read is said', async (t) => {
     '{"rl_value":"many"}',
     '{"rl_value":10,"rl_frame":"w"}',
     '{"rl_value":-1,"rl_frame":"h"}',
+    '{"quota":[]}',
+    '{"quota":{"0":1048576}}',
+    '{"quota":" "}',
+    '{"active":[0]}',
+    '{"imap_access":[]}',
+    '{"acl_syncjobs":{}}',
+    '{"force_tfa":[1]}',
+    '{"rl_value":[10],"rl_frame":"h"}',
+    '{"rl_value":10,"rl_frame":["h"]}',
   ]) {
     const result = parseTemplate('T', raw)
     t.equal(result.kind, 'unreadable', String(raw))
