@@ -15,7 +15,7 @@ import { startAppPasswordSweep } from './credential/app-password-sweep.ts'
 import { createAppPasswords } from './credential/app-passwords.ts'
 import { Memo } from './credential/memo.ts'
 import { CredentialVerifier } from './credential/verify.ts'
-import { openDovecots, sessionEnding } from './dovecot/open.ts'
+import { isFormerDovecot, openDovecots, sessionEnding } from './dovecot/open.ts'
 import { directoryPlace, openDirectory } from './directory/open.ts'
 import { watchDirectory } from './directory/watched.ts'
 import { listenSasl, type SaslListener } from './door/dovecot-auth/socket.ts'
@@ -234,6 +234,7 @@ export async function startDaemon(
   const outbox = startOutboxWork({
     consumers: house.consumers,
     source: store.outbox,
+    isAbandoned: (consumer) => isFormerDovecot(consumer, config),
     clock,
     logger: doorLogger,
   })

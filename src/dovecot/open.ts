@@ -1,6 +1,6 @@
 /** The Dovecots of the configuration: those that are reached from here, and whose sessions end with a lock. */
 import type { Config, DovecotEndpointConfig } from '../config/schema.ts'
-import { dovecotConsumer, type SessionEnding } from '../outbox/end-sessions.ts'
+import { DOVECOT_PREFIX, dovecotConsumer, type SessionEnding } from '../outbox/end-sessions.ts'
 import type { Consumer } from '../outbox/work.ts'
 import { Secret } from '../secret.ts'
 import { doveadmCommand } from './command.ts'
@@ -21,6 +21,14 @@ export function sessionEnding({ dovecot, store }: Pick<Config, 'dovecot' | 'stor
     dovecots: dovecot.endpoints.map(({ name }) => name),
     againAfterMs: knownWithinMs + ANSWER_WITHIN_MS + BEGIN_WITHIN_MS,
   }
+}
+
+/** Whether a consumer is a Dovecot that the configuration does not have any more. */
+export function isFormerDovecot(consumer: string, { dovecot }: Pick<Config, 'dovecot'>): boolean {
+  return (
+    consumer.startsWith(DOVECOT_PREFIX) &&
+    !dovecot.endpoints.some(({ name }) => dovecotConsumer(name) === consumer)
+  )
 }
 
 /** The outbox's consumers: one for each Dovecot with a url or a command. Throws config_unreadable, config_invalid. */

@@ -2,8 +2,8 @@
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { startDrain } from './drain.ts'
-import { watchOutbox } from './figures.ts'
-import type { OutboxPending, OutboxSource } from './outbox.ts'
+import { watchOutbox, type WatchedOutbox } from './figures.ts'
+import type { OutboxSource } from './outbox.ts'
 import type { Consume, DrainLimits } from './run-row.ts'
 
 export interface Consumer {
@@ -23,13 +23,15 @@ export interface OutboxWork {
 
 export function startOutboxWork(parts: {
   readonly consumers: readonly Consumer[]
-  readonly source: OutboxSource & { pending(): Promise<readonly OutboxPending[]> }
+  readonly source: OutboxSource & WatchedOutbox
+  /** Whether rows of this consumer are done neither here nor by another node. */
+  readonly isAbandoned: (consumer: string) => boolean
   readonly clock: Clock
   readonly logger: Logger
 }): OutboxWork {
-  const { consumers, source, clock, logger } = parts
+  const { consumers, source, isAbandoned, clock, logger } = parts
   const drains = consumers.map((consumer) => startDrain({ ...consumer, source, clock, logger }))
-  const figures = watchOutbox(() => source.pending(), clock)
+  const figures = watchOutbox(source, isAbandoned, { clock, logger })
   return {
     wake() {
       for (const drain of drains) drain.wake()

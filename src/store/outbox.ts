@@ -2,6 +2,7 @@
  * The table behind the outbox (outbox/outbox.ts). Rows are taken by compare-and-set on their lease, which holds between
  * processes and nodes on SQLite, MariaDB and Galera: of two that saw the same row, one changes it and the other nothing.
  */
+import { sql } from 'kysely'
 import type { Clock } from '../clock.ts'
 import type { OutboxEntry, OutboxPending, OutboxRow, OutboxSource, OutboxState } from '../outbox/outbox.ts'
 import type { Border } from './border.ts'
@@ -9,6 +10,7 @@ import type { Writer } from './dialect/dialect.ts'
 
 /** Width of last_error. */
 const ERROR_LENGTH = 255
+const FORGOTTEN_AT_ONCE = 500
 /** Ids of one statement. */
 const MAX_LOOKED_FOR = 500
 
@@ -124,6 +126,18 @@ export class Outbox implements OutboxSource {
         .where('lease_until_ms', '=', leaseUntilMs)
         .where('tries', '=', tries)
         .execute(),
+    )
+  }
+
+  /** Deletes what was written for this consumer before `beforeMs`, 500 rows at most; gives how many. */
+  async forget(consumer: string, beforeMs: number): Promise<number> {
+    return this.#border.write((trx) =>
+      this.#border.dialect.deleteSome(
+        trx,
+        'mailpassd_outbox',
+        sql`consumer = ${consumer} and created_ms < ${beforeMs}`,
+        FORGOTTEN_AT_ONCE,
+      ),
     )
   }
 

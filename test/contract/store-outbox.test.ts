@@ -109,6 +109,15 @@ async function contract(subject: Subject, t: Test): Promise<void> {
     ])
   })
 
+  t.test('what nobody does any more is forgotten when it is old', async (t) => {
+    const store = await (await subject.place(t)).open()
+    await store.outbox.add(entry())
+    await store.outbox.add(entry({ consumer: 'redis' }))
+    t.equal(await store.outbox.forget('dovecot:a', NOW_MS), 0, 'not so old')
+    t.equal(await store.outbox.forget('dovecot:a', NOW_MS + 1), 1)
+    t.match(await store.outbox.pending(), [{ consumer: 'redis' }])
+  })
+
   t.test('many nodes at once: each row is claimed once', async (t) => {
     const place = await subject.place(t)
     const nodes = await Promise.all(Array.from({ length: 4 }, () => place.open()))

@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { Doveadm } from '../../src/dovecot/doveadm.ts'
 import { createEndSessions } from '../../src/dovecot/end-sessions.ts'
-import { openDovecots, sessionEnding } from '../../src/dovecot/open.ts'
+import { isFormerDovecot, openDovecots, sessionEnding } from '../../src/dovecot/open.ts'
 import { MailpassdError } from '../../src/errors.ts'
 import { silentLogger } from '../../src/telemetry/logger.ts'
 
@@ -83,6 +83,9 @@ t.test('an endpoint that another node reaches gets rows, but is not worked on he
     openDovecots({ dovecot }, parts).map(({ consumer }) => consumer),
     ['dovecot:here', 'dovecot:program'],
   )
+  t.notOk(isFormerDovecot('dovecot:there', { dovecot }))
+  t.notOk(isFormerDovecot('redis', { dovecot }))
+  t.ok(isFormerDovecot('dovecot:gone', { dovecot }))
   t.same(sessionEnding({ dovecot, store: storeOf(2) }), {
     dovecots: ['here', 'there', 'program'],
     againAfterMs: 12_000,
