@@ -13,6 +13,8 @@ const CHANGE_WITHIN_MS = 2000
 const ANSWER_WITHIN_MS = 8000
 /** From the answer to the session that Dovecot begins with it. */
 const BEGIN_WITHIN_MS = 2000
+/** Sessions end within 2 s, also where a Dovecot that was down has just come back. */
+const LOOK_EVERY_MS = 1000
 
 /** All Dovecots, also those that another node reaches. */
 export function sessionEnding({ dovecot, store }: Pick<Config, 'dovecot' | 'store'>): SessionEnding {
@@ -40,7 +42,7 @@ export function openDovecots(
     const doveadm = reach(endpoint)
     if (doveadm === undefined) return []
     const consume = createEndSessions({ doveadm, flushesAuthCache: endpoint.flush_auth_cache, ...parts })
-    return [{ consumer: dovecotConsumer(endpoint.name), consume }]
+    return [{ consumer: dovecotConsumer(endpoint.name), consume, limits: { everyMs: LOOK_EVERY_MS } }]
   })
 }
 
