@@ -13,6 +13,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Unheard, this would end the process with 1, which is "refused" or "mismatch".
 process.stderr.on('error', () => {})
 
+// Timers of the clock keep no process alive; without this, a command that waits on nothing else (SQLite needs no socket)
+// would end in the middle, with Node's exit code 13.
+const waiting = setInterval(() => {}, 2 ** 30)
 process.exitCode = await runCli(COMMANDS, process.argv.slice(2), {
   stdin: process.stdin,
   out: (text) => void process.stdout.write(text),
@@ -21,3 +24,4 @@ process.exitCode = await runCli(COMMANDS, process.argv.slice(2), {
   isInteractive: isatty(0),
   outputEnded: outputEnded.signal,
 })
+clearInterval(waiting)

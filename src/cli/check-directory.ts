@@ -12,6 +12,8 @@ import { judgeHashAttribute, judgeTemplateAttribute } from '../check/realm.ts'
 import { failedBy, ok, warning, type Step } from '../check/step.ts'
 
 const NAME = 'directory'
+const WAY_OUT =
+  'mailpassd check --live says at which step, and what to do; the way from URL to role is in docs/keycloak.md'
 
 /** What the profile has against it; nothing where all is well. */
 function judgeProfile(profile: DirectoryProfile, config: DirectoryConfig): Step[] {
@@ -51,7 +53,7 @@ export async function checkDirectory({ config, dataDir, source }: LoadedConfig):
     await directory.findByEmail(NOBODY)
     return [ok(NAME, `${where} answers`), ...judgeProfile(await directory.profile(), config.directory)]
   } catch (error) {
-    return [failedBy(NAME, error, isFile ? undefined : 'the way from URL to role is in docs/keycloak.md')]
+    return [failedBy(NAME, error, isFile ? undefined : WAY_OUT)]
   } finally {
     await directory?.close()
   }

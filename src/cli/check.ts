@@ -10,6 +10,7 @@ import type { Config } from '../config/schema.ts'
 import { EXIT, MailpassdError } from '../errors.ts'
 import { parseAddress } from '../login/address.ts'
 import { parseArguments } from './args.ts'
+import { chooseConfig } from './choose-config.ts'
 import { checkDirectory } from './check-directory.ts'
 import { testConnections } from './check-live.ts'
 import { formatStep, formatTable } from './check-text.ts'
@@ -30,7 +31,9 @@ database, tables, domains, templates, each with the time it took
 Options:
   --live          the connection test
   --address ADDR  with --live: what the directory has for this user; never the hash
-  --config FILE   configuration (docs/configuration.md); default: the embedded one
+  --config FILE   configuration; without it and --data-dir that of the service,
+                  /etc/mailpassd/mailpassd.toml, where there is one; else the
+                  embedded default (docs/configuration.md)
   --data-dir DIR  as for serve
   --json          {"ok": …, "source": …, "data_dir": …, "steps": [{"name": …,
                   "result": "ok" | "warning" | "failed" | "skipped", "detail": …,
@@ -101,7 +104,7 @@ export function checkBy(clock: Clock): Command {
       const isLive = given.flag('live')
       const address = addressOf(given.text('address'), isLive)
       const examined = await examineConfig({
-        path: given.text('config'),
+        path: chooseConfig(given),
         dataDir: given.text('data-dir'),
         env: io.env,
         makeDataDir: false,

@@ -94,7 +94,9 @@ Without limits: ${DEFAULT_LIMITS.maxMailboxes} mailboxes, ${DEFAULT_LIMITS.maxMa
       autojoin: !options.flag('no-autojoin'),
       template: options.text('template'),
     }
-    const added = await withConfiguredStore(options, io, (store) => store.domains.add(name, settings))
+    const added = await withConfiguredStore(options, io, (store) => store.domains.add(name, settings), {
+      makesDatabase: true,
+    })
     if (options.flag('json')) printJson(io, asJson(added))
     else print(io, added)
     return EXIT.ok

@@ -8,6 +8,7 @@ import { Explanation } from '../explain/explanation.ts'
 import { parseService } from '../login/service.ts'
 import { adminSocketOf, askDaemon } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
+import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
 import type { Command } from './command.ts'
 import { explanationText } from './explain-text.ts'
 import { withOwnHouse } from './own-house.ts'
@@ -26,9 +27,7 @@ Options:
   --service NAME   imap (default), pop3, smtp, sieve, eas, dav, or what a mail server calls them
   --ip ADDRESS     the mail client's address
   --json           print the explanation as JSON (GET /v1/explain in docs/openapi.json)
-  --config FILE    configuration, as for serve
-  --data-dir DIR   data directory, as for serve
-
+${CONFIG_OPTIONS_HELP}
 Exit status: 0 the main password or an app password would get in; 1 none would; 75 not known now; others as sysexits.
 `
 
@@ -55,7 +54,7 @@ export const explain: Command = {
     if (name === '' || name.length > MAX_NAME_LENGTH || !name.isWellFormed())
       throw new MailpassdError('usage', 'explain: ADDRESS must be 1 to 1024 characters')
     const loaded = await loadConfig({
-      path: given.text('config'),
+      path: chooseConfig(given),
       dataDir: given.text('data-dir'),
       env: io.env,
       makeDataDir: false,

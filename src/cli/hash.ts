@@ -105,8 +105,15 @@ async function verifyOne(pool: PasswordPool, hash: string, isJson: boolean, io: 
   secret.wipe()
   const reason = reasonOf(answer)
   io.out(`${isJson ? JSON.stringify({ result: wordOf(answer), reason }) : wordOf(answer)}\n`)
-  if (reason !== undefined && !isJson) io.err(`mailpassd: ${reason}\n`)
+  if (reason !== undefined && !isJson) io.err(`mailpassd: ${reason}${quotingHint(hash)}\n`)
   return answer === 'match' ? EXIT.ok : answer === 'mismatch' ? EXIT.failed : EXIT.data
+}
+
+/** `"{BLF-CRYPT}$2y$10$…"` and `$2y$…` alone are the usual mistakes. */
+function quotingHint(hash: string): string {
+  return /^\{[^}]+\}./.test(hash)
+    ? ''
+    : "; a hash begins with its scheme: '{BLF-CRYPT}$2y$10$…', in single quotes"
 }
 
 function wordOf(answer: HashAnswer): 'match' | 'mismatch' | 'unusable' {

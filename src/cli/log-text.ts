@@ -1,6 +1,7 @@
 /** Lines of the login log for people: fixed columns, so that they stay below each other while they come. */
 import { cleanName } from '../login-log/clean-name.ts'
 import type { LoginLine } from '../login-log/line.ts'
+import { REASONS } from '../login/why.ts'
 
 export interface LogStyle {
   /** One JSON object per line. */
@@ -9,7 +10,9 @@ export interface LogStyle {
   readonly isLocal: boolean
 }
 
-const WIDTHS = [25, 6, 17, 19, 7, 18, 10, 26] as const
+/** Of the words that there are, the longest fits. */
+const widest = (words: object) => Math.max(...Object.keys(words).map((word) => word.length))
+const WIDTHS = [25, 6, 17, widest(REASONS), 7, 18, 10, 26] as const
 
 export const LOG_HEAD = row(
   ['last', 'logins', 'verdict', 'why', 'service', 'network', 'credential', 'mailbox'],

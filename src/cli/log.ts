@@ -6,6 +6,7 @@ import { DEFAULT_PAGE_LINES } from '../login-log/page.ts'
 import { PAST_EXPECTED } from '../login-log/past.ts'
 import { parseLoginQuery, type LoginQuery } from '../login-log/query.ts'
 import { parseArguments } from './args.ts'
+import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
 import type { Command, Io } from './command.ts'
 import { followLog } from './log-follow.ts'
 import { newest, openLogPages, type LogPages } from './log-source.ts'
@@ -34,9 +35,7 @@ Options:
   --follow         go on: show what comes, looked for each second; the number of logins is what is new. Ends with Ctrl-C
   --local          times in this machine's zone instead of UTC
   --json           one JSON object per line (as in GET /v1/logins of docs/openapi.json)
-  --config FILE    configuration, as for serve
-  --data-dir DIR   data directory, as for serve
-`
+${CONFIG_OPTIONS_HELP}`
 
 export const log: Command = {
   name: 'log',
@@ -74,7 +73,7 @@ export const log: Command = {
     // Before anything is opened: mistakes are told at once, and alike with and without a daemon.
     checkQuery(query)
     const loaded = await loadConfig({
-      path: given.text('config'),
+      path: chooseConfig(given),
       dataDir: given.text('data-dir'),
       env: io.env,
       makeDataDir: false,

@@ -9,6 +9,7 @@ import type { Verdict } from '../login/outcome.ts'
 import type { Secret } from '../secret.ts'
 import { adminSocketOf, attemptByDaemon, type Attempt } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
+import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
 import type { Command, Io } from './command.ts'
 import { withOwnHouse } from './own-house.ts'
 import { readPassword } from './read-password.ts'
@@ -25,9 +26,7 @@ Options:
   --service NAME   imap (default), pop3, smtp, sieve, eas, dav, or what a mail server calls them (docs/services.md)
   --ip ADDRESS     the mail client's address
   --json           print the outcome as JSON
-  --config FILE    configuration, as for serve
-  --data-dir DIR   data directory, as for serve
-
+${CONFIG_OPTIONS_HELP}
 Exit status: 0 the login is good; 1 refused; 75 not found out (temp_fail) or throttled; others as sysexits.
 `
 
@@ -43,13 +42,15 @@ export const login: Command = {
     })
     const attempt = attemptOf(given.positionals[0] ?? '', given.text('service') ?? 'imap', given.text('ip'))
     const loaded = await loadConfig({
-      path: given.text('config'),
+      path: chooseConfig(given),
       dataDir: given.text('data-dir'),
       env: io.env,
       makeDataDir: false,
     })
     const secret = await readPassword(io, `Password of ${attempt.username}: `)
     try {
+      // A login with none would count as a guess.
+      if (secret.byteLength === 0) throw new MailpassdError('input_invalid', 'login: the password is empty')
       const socket = adminSocketOf(loaded)
       const byDaemon = socket === undefined ? undefined : await attemptByDaemon(socket, attempt, secret)
       return print(

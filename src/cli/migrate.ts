@@ -29,6 +29,7 @@ Example:
       options,
       io,
       async (store) => [store.where, await store.migrate({ dryRun: isDryRun })] as const,
+      { makesDatabase: true },
     )
     if (options.flag('json')) {
       printJson(io, { database: where, dry_run: isDryRun, statements })

@@ -9,6 +9,7 @@ import { silentLogger } from '../telemetry/logger.ts'
 import { Status } from '../telemetry/status.ts'
 import { adminSocketOf, askDaemon } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
+import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
 import type { Command, Io } from './command.ts'
 import { printFields, printJson } from './with-store.ts'
 
@@ -20,9 +21,7 @@ what the database alone can tell.
 
 Options:
   --json           as JSON (GET /v1/status in docs/openapi.json)
-  --config FILE    configuration, as for serve
-  --data-dir DIR   data directory, as for serve
-
+${CONFIG_OPTIONS_HELP}
 Exit status: 0 the daemon runs and known users can log in; 1 it runs and they cannot; 69 no daemon answers.
 `
 
@@ -35,7 +34,7 @@ export const status: Command = {
   async run(args, io) {
     const given = parseArguments('status', args, { text: ['config', 'data-dir'], flags: ['json'] })
     const loaded = await loadConfig({
-      path: given.text('config'),
+      path: chooseConfig(given),
       dataDir: given.text('data-dir'),
       env: io.env,
       makeDataDir: false,
@@ -102,12 +101,7 @@ function print(told: Status, io: Io): void {
       told.degraded.length === 0
         ? 'ready'
         : `${told.ready ? 'ready' : 'not ready'}: ${told.degraded.join(', ')}`,
-    ...Object.fromEntries(
-      told.listeners.map(({ door, addresses, connections }) => [
-        `${door} door`,
-        `${addresses.join(' ') || '(none)'}${connections === null ? '' : `, ${connections} connections`}`,
-      ]),
-    ),
+    ...doorTexts(told.listeners),
     database: `${store.where}: ${store.up ? `answers in ${(store.latency_ms ?? 0).toFixed(1)} ms` : (store.error ?? 'does not answer')}`,
     directory: `${directory.where}: ${directoryText(directory)}`,
     remembered: `${memory.accounts} accounts, ${memory.memo_entries} right passwords; ${bytesText(memory.resident_bytes)} resident`,
@@ -118,6 +112,17 @@ function print(told: Status, io: Io): void {
     outbox: told.outbox_pending === null ? 'cannot be read' : `${told.outbox_pending} to be done`,
     changes: changesText(changes),
   })
+}
+
+/** A line for each door, with all its listeners. */
+function doorTexts(listeners: Status['listeners']): Record<string, string> {
+  const texts = new Map<string, string[]>()
+  for (const { door, addresses, connections } of listeners) {
+    const text = `${addresses.join(' ') || '(none)'}${connections === null ? '' : `, connections: ${connections}`}`
+    const name = `${door} door`
+    texts.set(name, [...(texts.get(name) ?? []), text])
+  }
+  return Object.fromEntries([...texts].map(([name, some]) => [name, some.join('; ')]))
 }
 
 function directoryText(directory: Status['directory']): string {

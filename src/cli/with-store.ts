@@ -1,4 +1,6 @@
 /** What commands share that look at the database themselves: options, opening and closing, printing. */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { systemClock } from '../clock.ts'
 import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { sessionEnding } from '../dovecot/open.ts'
@@ -7,30 +9,46 @@ import { parseAddress, parseDomain, type Address } from '../login/address.ts'
 import { withStore, type Store } from '../store/database.ts'
 import { silentLogger, type Logger } from '../telemetry/logger.ts'
 import type { Arguments } from './args.ts'
+import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
 import type { Io } from './command.ts'
 
-export const STORE_OPTIONS_HELP = `  --config FILE    configuration file; without one the embedded default (SQLite)
-  --data-dir DIR   where the daemon keeps its files
-  --json           print the result as JSON
+export const STORE_OPTIONS_HELP = `${CONFIG_OPTIONS_HELP}  --json           print the result as JSON
   --help           this text
 `
 
-/** Opens the configured store, runs `work` and closes it. Throws MailpassdError config_*, store_*. */
+/**
+ * Opens the configured store, runs `work` and closes it. The embedded default's database is made by `serve` and by the
+ * commands that say so: to others, that there is none is a mistaken directory. Throws MailpassdError config_*, store_*,
+ * not_found.
+ */
 export async function withConfiguredStore<T>(
   args: Pick<Arguments<'config' | 'data-dir', never>, 'text'>,
   io: Io,
   work: (store: Store, context: { readonly loaded: LoadedConfig; readonly logger: Logger }) => Promise<T>,
+  { makesDatabase = false }: { readonly makesDatabase?: boolean } = {},
 ): Promise<T> {
+  const path = chooseConfig(args)
+  const isMade = makesDatabase || path !== undefined
   const loaded = await loadConfig({
-    path: args.text('config'),
+    path,
     dataDir: args.text('data-dir'),
     env: io.env,
+    makeDataDir: isMade,
   })
+  if (!isMade) mustBeThere(loaded)
   const warn: Logger['warn'] = (fields, text) => io.err(`mailpassd: ${text} ${JSON.stringify(fields)}\n`)
   const logger: Logger = { ...silentLogger, warn, error: warn }
   const { config, dataDir } = loaded
   const context = { clock: systemClock, logger, ending: sessionEnding(config) }
   return withStore({ ...config.store, dataDir }, context, (store) => work(store, { loaded, logger }))
+}
+
+function mustBeThere({ config, dataDir }: LoadedConfig): void {
+  if (existsSync(resolve(dataDir, config.store.path))) return
+  throw new MailpassdError(
+    'not_found',
+    `there is no database in ${dataDir}: name the daemon's configuration by --config FILE, or where an embedded default ran by --data-dir DIR`,
+  )
 }
 
 /** The domain a name stands for, as A-labels. Throws MailpassdError input_invalid. */

@@ -10,7 +10,7 @@ import { chooseTemplate } from '../mailbox/choose-template.ts'
 import { plan } from '../mailbox/plan.ts'
 import { note, ok, refuses, type Finding } from './check.ts'
 import type { CredentialAnswer } from './explanation.ts'
-import { missingRows, templateFacts, timeText } from './facts.ts'
+import { missingRows, shownTime, templateFacts } from './facts.ts'
 import type { Question } from './foreseen.ts'
 import { REMEDIES } from './remedies.ts'
 
@@ -139,7 +139,7 @@ export function appPasswordChecks(
     const told = credentials.find(({ id }) => id === `app:${row.id}`)
     const name = told?.name ?? null
     const protocols = [...row.services].join(' ') || 'no protocol'
-    const used = row.lastUsedMs === undefined ? 'never used' : `last used ${timeText(row.lastUsedMs) ?? ''}`
+    const used = row.lastUsedMs === undefined ? 'never used' : `last used ${shownTime(row.lastUsedMs) ?? ''}`
     const text = `${row.id}${name === null ? '' : ` ${name}`}: ${protocols}; ${used}`
     if (told === undefined || told.answer === 'yes') return ok(text)
     return refuses(told.why, `${text}; ${told.why}`)

@@ -17,7 +17,7 @@ import {
   templateChecks,
 } from './checks-mailbox.ts'
 import type { Check, CredentialAnswer, Room } from './explanation.ts'
-import { timeText } from './facts.ts'
+import { shownTime } from './facts.ts'
 import type { Question } from './foreseen.ts'
 import { REMEDIES } from './remedies.ts'
 
@@ -57,7 +57,7 @@ function unexplained(checks: readonly Check[], credentials: readonly CredentialA
 function lockChecks({ account, nowMs }: Question): Finding[] {
   const { lock } = account.stored
   if (lock === undefined) return [ok('not locked')]
-  const until = timeText(lock.untilMs)
+  const until = shownTime(lock.untilMs)
   if (!isLocked(account.stored, nowMs)) return [note(`a lock ended ${until ?? ''}`)]
   return [refuses('locked', until === null ? 'locked until it is unlocked' : `locked until ${until}`)]
 }

@@ -26,6 +26,11 @@ export function timeText(atMs: number | undefined): string | null {
   return new Date(atMs).toISOString()
 }
 
+/** The same for reading: whole seconds. */
+export function shownTime(atMs: number | undefined): string | null {
+  return timeText(atMs)?.replace(/\.\d+Z$/, 'Z') ?? null
+}
+
 export function hashText(hash: string, hashes: HashInspector): HashText {
   const { scheme, weak, unusable } = hashes.inspect(hash)
   return { scheme: scheme ?? null, weak, unusable: unusable ?? null }

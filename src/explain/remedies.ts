@@ -38,9 +38,9 @@ function remedy(room: Room, step: number, text: string, command?: (about: About)
 const fill = (text: string, about: About) =>
   text.replace(/%(address|domain|user|service)/g, (_all, key: keyof About) => about[key])
 
-const CHECK = () => 'mailpassd check'
+const CHECK = () => 'mailpassd check --live'
 const DOMAIN_SHOW = ({ domain }: About) => `mailpassd domain show ${shell(domain)}`
-const NEW_APP_PASSWORD = ({ address }: About) => `mailpassd app-password create ${shell(address)}`
+const NEW_APP_PASSWORD = ({ address }: About) => `mailpassd app-password create --name NAME ${shell(address)}`
 const LOG = ({ address }: About) => `mailpassd log --address=${shell(address).replace(/^-- /, '')}`
 
 const WITH_KEYCLOAK = 'Keycloak, Users, %user'
@@ -205,7 +205,7 @@ export const REMEDIES = {
   locked: remedy(
     'lock',
     6,
-    'An operator locked the mailbox. When the reason is gone:',
+    'An operator locked the mailbox (`mailpassd mailbox show` says why). When the reason is gone:',
     ({ address }) => `mailpassd mailbox unlock ${shell(address)}`,
   ),
   local_part_not_allowed: remedy(

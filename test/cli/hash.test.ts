@@ -41,6 +41,9 @@ t.test('what cannot be compared is 65, with its reason on stderr', async (t) => 
   t.equal(code, EXIT.data)
   t.equal(out, 'unusable\n')
   t.match(err, /cost over 14/)
+  t.notMatch(err, 'single quotes')
+  // What a shell leaves of it in double quotes.
+  t.match((await verify('x\n', '{BLF-CRYPT}')).err, /a hash begins with its scheme: '\{BLF-CRYPT\}\$2y\$10/)
 })
 
 t.test('--tsv: one word a line, in order', async (t) => {

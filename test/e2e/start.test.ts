@@ -65,6 +65,23 @@ t.test('the embedded default prints a curl line that logs in, twice and after a 
   t.match(JSON.parse(wrong.text), { verdict: 'password_mismatch', why: 'hash_differs' })
 })
 
+t.test('a lock that waits for a running daemon to end sessions tells what came of it', async (t) => {
+  const dataDir = await temporary(t)
+  const config = join(dataDir, 'mailpassd.toml')
+  await writeFile(
+    config,
+    '[directory]\nkind = "realm-file"\n[[dovecot.endpoints]]\nname = "here"\ncommand = ["false"]\n',
+  )
+  await writeFile(join(dataDir, 'realm.json'), JSON.stringify({ realm: 'mail', users: [] }))
+  const options = ['--config', config, '--data-dir', dataDir]
+  await serve(t, options)
+  // Nothing but a timer keeps the command going: SQLite has no socket.
+  const { stdout, stderr } = await run(MAILPASSD, ['mailbox', 'lock', 'jane@example.org', ...options])
+  t.equal(stderr, '')
+  t.match(stdout, /^jane@example\.org: locked since /)
+  t.match(stdout, /^sessions at Dovecot here: .*exit code 1; tried again for an hour$/m)
+})
+
 t.test('passwords of two data directories differ', async (t) => {
   const [one, two] = [await temporary(t), await temporary(t)]
   const children = [await serve(t, ['--data-dir', one]), await serve(t, ['--data-dir', two])]
