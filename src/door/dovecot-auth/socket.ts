@@ -14,18 +14,16 @@ import type { Login } from '../../login/login.ts'
 import type { Outcome } from '../../login/outcome.ts'
 import type { LoginRequest } from '../../login/request.ts'
 import type { Logger } from '../../telemetry/logger.ts'
+import { OpenConnections } from '../open-connections.ts'
 import { bindServer, formatAddress, isLoopback, parseListen, type BoundBefore } from '../sockets.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import { allowNetworks } from './networks.ts'
 import { formatHandshake } from './reply.ts'
 import type { SessionOptions } from './session.ts'
-import { SWEEP_MS, Timetable } from '../timetable.ts'
 
 /** Dovecot's OUTBUF_THROTTLE_SIZE: a client that has this much of ours to read is not read from. */
 const MAX_PENDING_OUTPUT_BYTES = 50 * 1024
 const KEEPALIVE_AFTER_MS = 60_000
-/** At the end a connection that came this moment may still say what it wants. */
-const FIRST_WORD_MS = 50
 /** Dropped connections are counted and said at most this often. */
 const COMPLAIN_EVERY_MS = 60_000
 
@@ -46,10 +44,7 @@ export interface SaslListener {
   readonly address: string
   /** Open connections. */
   readonly connections: number
-  /**
-   * Stops accepting, ends idle connections at once (new ones 50 ms later) and others when their requests are answered; after `graceMs` all
-   * that are left. Resolves when none is.
-   */
+  /** As OpenConnections ends them. Resolves when none is left. */
   close(graceMs: number): Promise<void>
 }
 
@@ -68,43 +63,23 @@ export async function listenSasl(
     )
   }
   const isAllowed = allowNetworks(listener.networks)
-  const timetable = new Timetable(clock.monotonicMs())
+  const connections = new OpenConnections<Connection>(clock)
   const options: SessionOptions = {
     tempFail: listener.temp_fail,
     failureDelayMs: sasl.failure_delay_ms,
     maxPending: sasl.max_pending,
-    timetable,
+    timetable: connections.timetable,
   }
-  const connections = new Set<Connection>()
   let lastId = 0
 
-  let isSweeping = false
-  const sweep = (): void => {
-    isSweeping = false
-    timetable.sweep(clock.monotonicMs())
-    host.armSweep()
-  }
-  let toFlush: Connection[] = []
-  const flushAll = (): void => {
-    const now = toFlush
-    toFlush = []
-    for (const connection of now) connection.flush()
-  }
   const host: ConnectionHost = {
     clock,
     logger,
     login: dependencies.login,
     recordRefused: dependencies.recordRefused ?? (() => {}),
-    flushLater(connection) {
-      if (toFlush.length === 0) setImmediate(flushAll)
-      toFlush.push(connection)
-    },
-    armSweep() {
-      if (isSweeping || timetable.isEmpty) return
-      isSweeping = true
-      clock.after(SWEEP_MS, sweep)
-    },
-    forget: (connection) => connections.delete(connection),
+    flushLater: (connection) => connections.flushLater(connection),
+    armSweep: () => connections.armSweep(),
+    forget: (connection) => connections.forget(connection),
   }
 
   let dropped = 0
@@ -148,23 +123,6 @@ export async function listenSasl(
     get connections() {
       return connections.size
     },
-    close(graceMs) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const cancel = clock.after(graceMs, () => {
-        for (const connection of connections) connection.destroy()
-      })
-      server.close(() => {
-        cancel()
-        resolve()
-      })
-      const silent = [...connections].filter(({ isSilent }) => isSilent)
-      for (const connection of connections) if (!connection.isSilent) connection.drain()
-      // Where systemd holds the socket, nobody else would answer these.
-      if (silent.length > 0)
-        clock.after(FIRST_WORD_MS, () => {
-          for (const connection of silent) connection.drain()
-        })
-      return promise
-    },
+    close: (graceMs) => connections.close(server, graceMs),
   }
 }

@@ -74,6 +74,11 @@ export class MapConnection implements MapSessionEffects {
     })
   }
 
+  /** Nothing has been received from the peer yet. */
+  get isSilent(): boolean {
+    return this.#socket.bytesRead === 0
+  }
+
   /** Writes what was collected. */
   flush(): void {
     if (this.#output === '') return

@@ -12,8 +12,8 @@ import type { Clock } from '../../clock.ts'
 import type { SocketmapConfig, SocketmapListenerConfig } from '../../config/schema.ts'
 import { MailpassdError } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
+import { OpenConnections } from '../open-connections.ts'
 import { bindServer, formatAddress, isLoopback, parseListen, type BoundBefore } from '../sockets.ts'
-import { SWEEP_MS, Timetable } from '../timetable.ts'
 import { MapConnection, type MapConnectionHost } from './connection.ts'
 import type { MapStatus } from './reply.ts'
 
@@ -38,10 +38,7 @@ export interface SocketmapListener {
   readonly address: string
   /** Open connections. */
   readonly connections: number
-  /**
-   * Stops accepting, ends idle connections at once and others when what they asked is answered; after `graceMs` all
-   * that are left. Resolves when none is.
-   */
+  /** As OpenConnections ends them. Resolves when none is left. */
   close(graceMs: number): Promise<void>
 }
 
@@ -58,36 +55,16 @@ export async function listenSocketmap(
       `socketmap.listeners: ${listener.listen} is not loopback and the protocol has no client authentication`,
     )
   }
-  const timetable = new Timetable(clock.monotonicMs())
-  const connections = new Set<MapConnection>()
-
-  let isSweeping = false
-  const sweep = (): void => {
-    isSweeping = false
-    timetable.sweep(clock.monotonicMs())
-    host.armSweep()
-  }
-  let toFlush: MapConnection[] = []
-  const flushAll = (): void => {
-    const now = toFlush
-    toFlush = []
-    for (const connection of now) connection.flush()
-  }
+  const connections = new OpenConnections<MapConnection>(clock)
+  const { timetable } = connections
   const host: MapConnectionHost = {
     clock,
     logger,
     maps,
     answered: (map, { status }, durationMs) => answered(map, status, durationMs),
-    flushLater(connection) {
-      if (toFlush.length === 0) setImmediate(flushAll)
-      toFlush.push(connection)
-    },
-    armSweep() {
-      if (isSweeping || timetable.isEmpty) return
-      isSweeping = true
-      clock.after(SWEEP_MS, sweep)
-    },
-    forget: (connection) => connections.delete(connection),
+    flushLater: (connection) => connections.flushLater(connection),
+    armSweep: () => connections.armSweep(),
+    forget: (connection) => connections.forget(connection),
   }
   const accept = (socket: Socket): void => {
     connections.add(new MapConnection(socket, { maxPending, timetable }, host))
@@ -118,17 +95,6 @@ export async function listenSocketmap(
     get connections() {
       return connections.size
     },
-    close(graceMs) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const cancel = clock.after(graceMs, () => {
-        for (const connection of connections) connection.destroy()
-      })
-      server.close(() => {
-        cancel()
-        resolve()
-      })
-      for (const connection of connections) connection.drain()
-      return promise
-    },
+    close: (graceMs) => connections.close(server, graceMs),
   }
 }
