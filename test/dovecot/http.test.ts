@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { createServer as createTcp } from 'node:net'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -9,6 +10,8 @@ import t, { type Test } from 'tap'
 import { targetOf, type DoveadmAction } from '../../src/dovecot/doveadm.ts'
 import { doveadmHttp } from '../../src/dovecot/http.ts'
 import { Secret } from '../../src/secret.ts'
+import { makeAuthority, makeCertificate, opensslMissing } from '../servers/certificates.ts'
+import { suite } from '../servers/suite.ts'
 
 const JANE = targetOf('jane@example.org')
 const NEVER = new AbortController().signal
@@ -46,9 +49,13 @@ async function answering(t: Test, status: number, text: string) {
   return { url: await listen(t, server), asked }
 }
 
-function run(url: string, action: DoveadmAction = 'kick', timeoutMs = 20_000): Promise<void> {
+function run(
+  url: string,
+  action: DoveadmAction = 'kick',
+  { timeoutMs = 20_000, caFile }: { readonly timeoutMs?: number; readonly caFile?: string } = {},
+): Promise<void> {
   const apiKey = Secret.fromText('sesame')
-  const doveadm = doveadmHttp({ name: 'mx1', url, apiKey, caFile: undefined, timeoutMs })
+  const doveadm = doveadmHttp({ name: 'mx1', url, apiKey, caFile, timeoutMs })
   if (JANE === undefined) throw new Error('no target')
   return doveadm.run(action, JANE, NEVER)
 }
@@ -108,7 +115,7 @@ t.test('an endpoint that is down, hangs or dies is named, and no key is told', a
     t,
     createServer(() => {}),
   )
-  await t.rejects(run(hanging, 'kick', 200), {
+  await t.rejects(run(hanging, 'kick', { timeoutMs: 200 }), {
     code: 'consumer_failed',
     message: `Dovecot mx1 (${hanging}): kick: no answer in time`,
   })
@@ -125,6 +132,34 @@ t.test('an endpoint that is down, hangs or dies is named, and no key is told', a
   t.match(error, { message: 'Dovecot mx1 (http://127.0.0.1:1): kick: ECONNREFUSED' })
   t.notMatch(inspect(error), /sesame|c2VzYW1l/)
 })
+
+suite(
+  'over TLS: only a server that the CA file vouches for gets the key',
+  [await opensslMissing()],
+  async (t) => {
+    const dir = t.testdir()
+    const authority = await makeAuthority(dir, 'CA of the test')
+    const other = await makeAuthority(dir, 'another CA')
+    const { cert, key } = await makeCertificate(dir, {
+      commonName: 'mx1',
+      names: 'IP:127.0.0.1',
+      by: authority,
+    })
+    let asked = 0
+    const server = createTlsServer({ cert, key }, (_request, response) => {
+      asked += 1
+      response.end('[["doveadmResponse",[{"count":"1"}],"mailpassd"]]')
+    })
+    const url = (await listen(t, server)).replace('http:', 'https:')
+    await run(url, 'kick', { caFile: authority.certFile })
+    t.equal(asked, 1)
+    await t.rejects(run(url, 'kick', { caFile: other.certFile }), {
+      message: /kick: [A-Z_]*(CERT|SIGNATURE|ISSUER)/,
+    })
+    await t.rejects(run(url, 'kick'), { code: 'consumer_failed' })
+    t.equal(asked, 1)
+  },
+)
 
 t.test('a CA file that is none is told at the start', async (t) => {
   const file = join(t.testdir(), 'ca.pem')
