@@ -9,33 +9,27 @@ export async function lastAttempts(
   mailbox: string,
   parts: { readonly log: LoginLogSource; readonly pendingOf: (mailbox: string) => readonly LoginLogEntry[] },
 ): Promise<LoginLine[]> {
-  // Read first: what is written in between is shown once, by the rows.
+  // Read first: what is written in between is in both then, and not missing in both.
   const pending = parts.pendingOf(mailbox)
   const rows = await parts.log.readLogins({ mailbox, limit: SHOWN })
-  return merged([...rows, ...pending])
+  return merged(rows, pending)
     .sort((a, b) => b.lastMs - a.lastMs)
     .slice(0, SHOWN)
     .map(loginLine)
 }
 
-/** One line for each key of the log. */
-function merged(entries: readonly LoginLogEntry[]): LoginLogEntry[] {
-  const byKey = new Map<string, LoginLogEntry>()
-  for (const entry of entries) {
-    const { network, service, credential, verdict, why, hourMs } = entry
-    const key = [network, service, credential, verdict, why, hourMs].join('\n')
-    const known = byKey.get(key)
-    byKey.set(
-      key,
-      known === undefined
-        ? entry
-        : {
-            ...known,
-            firstMs: Math.min(known.firstMs, entry.firstMs),
-            lastMs: Math.max(known.lastMs, entry.lastMs),
-            count: known.count + entry.count,
-          },
-    )
+/** One line for each key of the log. A row that is as late as what was pending has it in its count already. */
+function merged(rows: readonly LoginLogEntry[], pending: readonly LoginLogEntry[]): LoginLogEntry[] {
+  const byKey = new Map(rows.map((row) => [keyOf(row), row]))
+  for (const entry of pending) {
+    const known = byKey.get(keyOf(entry))
+    if (known === undefined) byKey.set(keyOf(entry), entry)
+    else if (entry.lastMs > known.lastMs)
+      byKey.set(keyOf(entry), { ...known, lastMs: entry.lastMs, count: known.count + entry.count })
   }
   return [...byKey.values()]
+}
+
+function keyOf({ network, service, credential, verdict, why, hourMs }: LoginLogEntry): string {
+  return [network, service, credential, verdict, why, hourMs].join('\n')
 }

@@ -6,7 +6,7 @@ import type { Cancel, Clock } from '../clock.ts'
 import { toMailpassdError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { LoginMetrics } from '../telemetry/metrics.ts'
-import type { AppPasswordUse, LoginLogWriter, SaslLogEntry } from './event.ts'
+import type { AppPasswordUse, LoginLogEntry, LoginLogWriter, SaslLogEntry } from './event.ts'
 import type { LatestBuffer } from './latest.ts'
 import type { LineRule } from './lines.ts'
 import type { MergeBuffer } from './merge.ts'
@@ -33,6 +33,8 @@ export interface FlusherOptions {
 }
 
 export interface Flusher {
+  /** Logins on their way to the database; whether they are there yet is not known. */
+  writing(): readonly LoginLogEntry[]
   start(): void
   flush(): Promise<void>
   close(): Promise<void>
@@ -45,12 +47,14 @@ export function createFlusher(options: FlusherOptions): Flusher {
   let failures = 0
   let nextDeleteMs = Number.NEGATIVE_INFINITY
   let running: Promise<void> | undefined
+  let writing: readonly LoginLogEntry[] = []
 
   /** Writes batch by batch until nothing is due. What failed is put back; the first error goes up. */
   async function writeAll(all: boolean) {
     const maxWrites = all ? Number.POSITIVE_INFINITY : WRITES_PER_FLUSH
     for (let writes = 0; writes < maxWrites; writes += 1) {
       const logins = merged.take(ROWS_PER_WRITE)
+      writing = logins
       const rows = saslLog.take(ROWS_PER_WRITE, clock.monotonicMs(), all)
       const used = uses.take(ROWS_PER_WRITE, clock.monotonicMs(), all)
       if (logins.length === 0 && rows.length === 0 && used.length === 0) return
@@ -60,7 +64,9 @@ export function createFlusher(options: FlusherOptions): Flusher {
           logins,
           (batch) => writer.writeLogins(batch),
           (batch) => merged.putBack(batch),
-        ),
+        ).finally(() => {
+          writing = []
+        }),
         await writeBatch(
           rows,
           (batch) => writer.writeSaslLog(batch),
@@ -134,6 +140,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
 
   return {
     start: schedule,
+    writing: () => writing,
     flush: () => flush(false),
     async close() {
       isClosed = true

@@ -43,7 +43,10 @@ export interface RunningLoginLog extends LoginLog {
   close(): Promise<void>
   /** Entries that are not in the database yet. */
   pending(): number
-  /** Those of one mailbox, as copies: they go on growing here. */
+  /**
+   * Those of one mailbox, as copies: they go on growing here. Some may be in the database already, which then has their
+   * last time or a later one.
+   */
   pendingOf(mailbox: string): readonly LoginLogEntry[]
 }
 
@@ -196,7 +199,9 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
     },
     pending: () => merged.size + saslLog.size + uses.size,
     pendingOf: (mailbox) =>
-      [...merged.waiting()].filter((entry) => entry.mailbox === mailbox).map((entry) => ({ ...entry })),
+      [...flusher.writing(), ...merged.waiting()]
+        .filter((entry) => entry.mailbox === mailbox)
+        .map((entry) => ({ ...entry })),
     ...flusher,
   }
 }

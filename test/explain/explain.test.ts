@@ -180,7 +180,7 @@ t.test('what cannot be found out is not "no"', async (t) => {
     answer: 'unknown',
     address: 'jane@example.org',
     checks: [{ room: 'store', state: 'unknown', why: 'store_down' }],
-    todo: [{ step: 1, command: 'mailpassd check' }],
+    todo: [{ step: 1, command: 'mailpassd check --live' }],
   })
   const slow = explainer({ account: () => new Promise(() => {}) })
   const asked = slow.ask()
@@ -208,10 +208,11 @@ t.test('the last logins: rows and what is not written yet, as one', async (t) =>
   const other = { ...row, verdict: 'later_word', why: 'of_a_later_version', lastMs: hourMs + 9 }
   const told = await explainer({
     rows: [row],
-    pending: [{ ...row, lastMs: hourMs + 7, count: 3 }, other],
+    pending: [row, { ...row, lastMs: hourMs + 7, count: 3 }, other],
   }).ask()
   t.match(told.attempts, [
     { why: 'of_a_later_version', meaning: '' },
+    // The first of them is the row itself, written while it was asked.
     { why: 'verified', count: 5, last: new Date(hourMs + 7).toISOString() },
   ])
 })

@@ -16,7 +16,7 @@ import { networkOf } from '../../src/policy/network.ts'
 import { Secret } from '../../src/secret.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 import type { LoginMetrics } from '../../src/telemetry/metrics.ts'
-import { FakeClock } from '../fakes/clock.ts'
+import { FakeClock, settle } from '../fakes/clock.ts'
 
 type Line = Record<string, unknown>
 
@@ -480,6 +480,31 @@ t.test('a wall clock that is set back silences nothing', async (t) => {
   t.equal(last, clock.nowMs() - 61_000, 'the last login is written, at its own time')
   await log.close()
 })
+
+t.test(
+  'what is on its way to the database is still told as pending, and no longer once it is there',
+  async (t) => {
+    const { log, writer, request, outcome } = setUp()
+    const counts = () => log.pendingOf('jane@example.org').map(({ count }) => count)
+    const written = Promise.withResolvers<void>()
+    const write = writer.writeLogins.bind(writer)
+    writer.writeLogins = async (entries) => {
+      await written.promise
+      return write(entries)
+    }
+    log.record(request(), outcome('verified'))
+    t.same(counts(), [1])
+    const flushing = log.flush()
+    await settle()
+    log.record(request(), outcome('verified'))
+    t.same(counts(), [1, 1], 'one under way, one that came meanwhile')
+    t.same(log.pendingOf('joe@example.org'), [])
+    written.resolve()
+    await flushing
+    t.same(counts(), [], 'the flush took what came meanwhile, too')
+    t.equal(writer.logins, 2)
+  },
+)
 
 t.test('record never throws', (t) => {
   const broken = () => {
