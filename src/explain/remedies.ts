@@ -244,7 +244,7 @@ export const REMEDIES = {
   service_closed: remedy(
     'service',
     7,
-    'This protocol is closed: open it for the mailbox (mailcow: edit the mailbox, Allow protocols), in the template, or for the app password.',
+    'This protocol is closed: open it for the mailbox (mailcow: edit the mailbox, Allow protocols; else docs/services.md has the statement), or use an app password that was made for it.',
   ),
   service_unknown: remedy(
     'service',
