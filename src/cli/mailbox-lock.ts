@@ -90,7 +90,11 @@ ${STORE_OPTIONS_HELP}`,
       store.locks.unlock(address),
     )
     if (options.flag('json')) printJson(io, lockAnswer(state))
-    else io.out(`${address.full}: ${before === undefined ? 'was not locked' : 'unlocked'}\n`)
+    else {
+      io.out(`${address.full}: ${before === undefined ? 'was not locked' : 'unlocked'}\n`)
+      if (before === undefined && state.mailbox === 'absent')
+        io.out(`There is no mailbox ${address.full}. Is the address right?\n`)
+    }
     return EXIT.ok
   },
 }

@@ -3,9 +3,9 @@
  * credential (systemd.exec(5), LoadCredential=). At most one of the first three is given.
  */
 import { isUtf8 } from 'node:buffer'
-import { constants } from 'node:fs'
+import { constants, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Problem } from './problem.ts'
 
 const MAX_SECRET_BYTES = 4096
@@ -33,15 +33,25 @@ function codeOf(error: unknown): string {
 }
 
 /** Who else may read a file of this mode, or undefined. Our own group may (0640 root:mailpassd is customary). */
-function otherReaders(found: { mode: number; gid: number }): string | undefined {
+function otherReaders(path: string, found: { mode: number; gid: number }): string | undefined {
   if ((found.mode & 0o004) !== 0) return 'everybody'
-  const ownGroup = process.getegid?.() === found.gid
-  return (found.mode & 0o040) !== 0 && !ownGroup ? `group ${found.gid}` : undefined
+  if ((found.mode & 0o040) === 0 || process.getegid?.() === found.gid) return undefined
+  return isDaemonsGroup(path, found.gid) ? undefined : `group ${found.gid}`
+}
+
+/**
+ * Whether root looks at a file whose group is that of its directory: the daemon's (/etc/mailpassd is root:mailpassd).
+ * Told to take the group's right away, root would take the file from the daemon.
+ */
+function isDaemonsGroup(path: string, gid: number): boolean {
+  if (process.geteuid?.() !== 0) return false
+  const directory = statSync(dirname(path), { throwIfNoEntry: false })
+  return directory !== undefined && directory.uid === 0 && directory.gid === gid
 }
 
 /** Why a file that holds a secret is open to too many, with the way out; undefined when it is not. */
 export function exposure(path: string, found: { mode: number; gid: number }): string | undefined {
-  const readers = otherReaders(found)
+  const readers = otherReaders(path, found)
   if (readers === undefined) return undefined
   const mode = (found.mode & 0o777).toString(8).padStart(4, '0')
   return `${path} may be read by ${readers} (mode ${mode}); run: chmod 600 ${path}`

@@ -73,6 +73,25 @@ t.test(
   },
 )
 
+t.test(
+  'root reads what is for the group of its directory, as the daemon does',
+  process.getuid?.() === 0 ? {} : { skip: 'only root can give a file to another group' },
+  async (t) => {
+    const dir = join(base, 'etc')
+    await mkdir(dir)
+    await chown(dir, 0, 12345)
+    const path = await write('etc/secret', SECRET, 0o640)
+    await chown(path, 0, 12345)
+    const text = keycloak('client_secret_file = "etc/secret"')
+    t.same(await problemsOf(text), [])
+    await chown(path, 0, 12346)
+    t.match(await problemsOf(text), [/may be read by group 12346/])
+    await chown(path, 0, 12345)
+    await chown(dir, 12345, 12345)
+    t.match(await problemsOf(text), [/may be read by group 12345/], 'a directory that another owns')
+  },
+)
+
 t.test('a secret file that holds no secret says why', async (t) => {
   const text = keycloak('client_secret_file = "secret"')
   const cases: [content: string | Buffer, fault: string][] = [
