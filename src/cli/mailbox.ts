@@ -1,5 +1,5 @@
 /** `mailpassd mailbox show|rebind`: what the database says of a mailbox, and which directory user it belongs to. */
-import type { StoredMailbox } from '../account/stored.ts'
+import type { StoredAccount, StoredMailbox } from '../account/stored.ts'
 import { EXIT, MailpassdError } from '../errors.ts'
 import { lockTerms } from '../incident/answer.ts'
 import type { LockState } from '../incident/incident.ts'
@@ -111,6 +111,13 @@ ${STORE_OPTIONS_HELP}`,
   },
 }
 
+/** Ids of those that open the mailbox for whoever has it: made elsewhere, or before it was bound. */
+function unboundAppPasswords({ appPasswords }: StoredAccount): readonly number[] {
+  return appPasswords
+    .filter(({ active, own }) => active && own?.directoryId === undefined)
+    .map(({ id }) => id)
+}
+
 export const mailboxRebind: Command = {
   name: 'mailbox rebind',
   summary: 'Let another directory user have a mailbox',
@@ -118,6 +125,7 @@ export const mailboxRebind: Command = {
 
 A mailbox belongs to the directory user who made it, by the user's id. Another user with the same address is refused
 (why: identity_changed), or a newcomer would read a predecessor's mail. Run this when the new user is the right one.
+App passwords of the user before open it no more; those that mailcow made are bound to nobody, and are named.
 
   --id ID          bind the mailbox to this directory id; without it to the user of the next good login
 ${STORE_OPTIONS_HELP}`,
@@ -133,13 +141,26 @@ ${STORE_OPTIONS_HELP}`,
     if (id !== undefined && (id.length > MAX_ID_LENGTH || /\s/.test(id))) {
       throw new MailpassdError('input_invalid', 'mailbox rebind: --id is not a directory id')
     }
-    const before = await withConfiguredStore(options, io, (store) => store.mailboxes.rebind(address, id))
+    const { before, left } = await withConfiguredStore(options, io, async (store) => ({
+      before: await store.mailboxes.rebind(address, id),
+      left: unboundAppPasswords(await store.accounts.loadAccount(address)),
+    }))
     if (options.flag('json')) {
-      printJson(io, { address: address.full, directory_id_before: before ?? null, directory_id: id ?? null })
+      printJson(io, {
+        address: address.full,
+        directory_id_before: before ?? null,
+        directory_id: id ?? null,
+        unbound_app_passwords: left,
+      })
       return EXIT.ok
     }
     const now = id === undefined ? 'the next good login binds its user' : `now bound to ${id}`
     io.out(`${address.full}: was ${before === undefined ? 'not bound' : `bound to ${before}`}; ${now}\n`)
+    if (left.length > 0)
+      io.out(
+        `App passwords that are bound to nobody still open it, and a predecessor may have them: ${left.join(', ')}\n` +
+          `  mailpassd app-password revoke ${address.full} ID\n`,
+      )
     return EXIT.ok
   },
 }

@@ -48,7 +48,7 @@ export const LISTED_COLUMNS = [
 export function toAppPasswords(rows: readonly AppPasswordRow[], full: string): readonly StoredAppPassword[] {
   return rows.flatMap((row) => {
     if (row.mailbox !== full) return []
-    const own = toOwn(row, full)
+    const own = toOwn(row)
     const isActive = row.active === 1
     // Not ours any more (its hash was replaced), and switched off: nobody's to explain.
     if (!isActive && own === undefined) return []
@@ -59,7 +59,7 @@ export function toAppPasswords(rows: readonly AppPasswordRow[], full: string): r
         services: new Set(servicesOf(row)),
         active: isActive,
         own,
-        lastUsedMs: row.use_mailbox === full ? numberOf(row.last_ms) : undefined,
+        lastUsedMs: lastUsedMs(row, own, full),
       },
     ]
   })
@@ -68,14 +68,15 @@ export function toAppPasswords(rows: readonly AppPasswordRow[], full: string): r
 /** One row for a list, inactive ones too; none where its mailbox is another one's. Throws MailpassdError store_failed. */
 export function listedOf(row: ListedRow, full: string): readonly ListedAppPassword[] {
   if (row.mailbox !== full) return []
-  const atMs = row.use_mailbox === full ? numberOf(row.last_ms) : undefined
+  const own = toOwn(row)
+  const atMs = lastUsedMs(row, own, full)
   return [
     {
       id: row.id,
       name: row.name,
       services: servicesOf(row),
       active: row.active === 1,
-      own: toOwn(row, full),
+      own,
       lastUse:
         atMs === undefined
           ? undefined
@@ -88,8 +89,18 @@ function servicesOf(row: AppPasswordRow): readonly FlaggedService[] {
   return FLAGGED_SERVICES.filter((service) => row[service] === 1)
 }
 
-function toOwn(row: AppPasswordRow, full: string): OwnAppPassword | undefined {
-  if (row.own_mailbox !== full || row.own_hash !== row.password) return undefined
+/** The id may have been another mailbox's; ours may have been used under the name that the mailbox had. */
+function lastUsedMs(row: AppPasswordRow, own: OwnAppPassword | undefined, full: string): number | undefined {
+  const isOfThis = row.use_mailbox === full || (own !== undefined && row.use_mailbox === row.own_mailbox)
+  return isOfThis ? numberOf(row.last_ms) : undefined
+}
+
+/**
+ * The hash, which has a salt of its own, says that it is our password, whatever its mailbox was called when it was
+ * made: mailcow renames mailboxes, and an expiry or a network that was lost with the old name would open it for good.
+ */
+function toOwn(row: AppPasswordRow): OwnAppPassword | undefined {
+  if (row.own_hash !== row.password) return undefined
   return {
     tag: row.tag ?? '',
     directoryId: row.directory_id ?? undefined,

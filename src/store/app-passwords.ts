@@ -158,7 +158,7 @@ interface SweptRow extends SweptAppPassword {
   readonly id: number
   readonly mailbox: string
   readonly active: boolean
-  /** mailcow's row is no more, or has another password. */
+  /** mailcow's row is no more, or has another password. A row of another name is not: its mailbox was renamed. */
   readonly gone: boolean
 }
 
@@ -167,7 +167,7 @@ async function sweptRows(db: Reader, afterId: number, limit: number): Promise<re
     .selectFrom('mailpassd_app_password as op')
     .leftJoin('app_passwd as p', 'p.id', 'op.id')
     .leftJoin('mailpassd_app_password_use as u', 'u.id', 'op.id')
-    .select(['op.id as id', 'op.mailbox as mailbox', 'op.hash as hash', 'op.created_ms as created_ms'])
+    .select(['op.id as id', 'op.hash as hash', 'op.created_ms as created_ms'])
     .select(['op.expires_ms as expires_ms', 'op.unused_days as unused_days', 'op.revoked_ms as revoked_ms'])
     .select(['p.password as password', 'p.mailbox as row_mailbox', 'p.active as active'])
     .select('u.last_ms as last_ms')
@@ -177,9 +177,9 @@ async function sweptRows(db: Reader, afterId: number, limit: number): Promise<re
     .execute()
   return rows.map((row) => ({
     id: row.id,
-    mailbox: row.mailbox,
+    mailbox: row.row_mailbox ?? '',
     active: row.active === 1,
-    gone: row.password !== row.hash || row.row_mailbox !== row.mailbox,
+    gone: row.password !== row.hash,
     createdMs: Number(row.created_ms),
     expiresMs: row.expires_ms === null ? undefined : Number(row.expires_ms),
     unusedDays: row.unused_days ?? undefined,

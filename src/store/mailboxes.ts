@@ -7,6 +7,7 @@ import type { Applied, MailboxWriter, Plan } from '../mailbox/change.ts'
 import type { Accounts } from './accounts.ts'
 import type { Border } from './border.ts'
 import { writeChangeRow } from './changes.ts'
+import type { Writer } from './dialect/dialect.ts'
 import type { DomainTotals } from './domain-totals.ts'
 import { writeChange, type Beside } from './mailbox-rows.ts'
 
@@ -80,7 +81,8 @@ export class Mailboxes implements MailboxWriter {
 
   /**
    * Ties the mailbox to the directory user `directoryId`, or with undefined to whoever logs in next with a right
-   * password. Gives the id it was tied to. Throws MailpassdError not_found where there is no such mailbox.
+   * password. App passwords that were made before the mailbox was tied to anybody stay with the user whose it was.
+   * Gives the id it was tied to. Throws MailpassdError not_found where there is no such mailbox.
    */
   async rebind(address: Address, directoryId: string | undefined): Promise<string | undefined> {
     const { dialect } = this.#border
@@ -99,10 +101,21 @@ export class Mailboxes implements MailboxWriter {
         const bind = { kind: 'bind_identity', directoryId, template: '', applied: {} } as const
         await writeChange({ trx, dialect, address, nowMs, beside: this.#beside() }, bind)
       }
+      if (mailbox.directoryId !== undefined) await tieAppPasswords(trx, address, mailbox.directoryId)
       await writeChangeRow(trx, { address: address.full, kind: 'mailbox', atMs: nowMs })
       return mailbox.directoryId
     })
   }
+}
+
+/** Those of ours that name nobody: whose the mailbox was had them. */
+async function tieAppPasswords(trx: Writer, { full }: Address, directoryId: string): Promise<void> {
+  await trx
+    .updateTable('mailpassd_app_password')
+    .set({ directory_id: directoryId })
+    .where('directory_id', 'is', null)
+    .where('id', 'in', (eb) => eb.selectFrom('app_passwd').select('id').where('mailbox', '=', full))
+    .execute()
 }
 
 function parseApplied(text: string): Readonly<Record<string, unknown>> {

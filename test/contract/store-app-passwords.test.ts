@@ -238,6 +238,51 @@ async function contract(subject: Subject, t: Test): Promise<void> {
     t.match(await place.sql('select active from app_passwd'), [{ active: 1 }])
   })
 
+  t.test(
+    'renamed with its mailbox, it keeps its bounds and its last use, and the sweep goes on with it',
+    async (t) => {
+      const { place, store, create } = await hosting(subject, t)
+      const bounds = { networks: ['192.0.2.0/24'], expiresMs: NOW_MS + 1, unusedDays: 3 }
+      const { id } = await create(bounds)
+      const revoked = await create()
+      await store.appPasswords.revoke(JANE, revoked.id)
+      const use = { id, mailbox: JANE.full, service: 'imap', network: '192.0.2.0/24', atMs: NOW_MS }
+      await store.loginLog.writeAppPasswordUses([use])
+      const anne = addressOf('anne@example.org')
+      await store.mailboxes.apply(anne, makePlan)
+      await place.sql('update app_passwd set mailbox = ?, active = 1', [anne.full])
+      const expected = [
+        { id: revoked.id, own: { revokedMs: NOW_MS } },
+        { id, own: { ...bounds, directoryId: 'id-1' } },
+      ]
+      t.match(await store.appPasswords.list(anne), expected)
+      const before = await store.changes.lastChangeId()
+      t.same(await store.appPasswords.sweep(0, 10, hasEnded), { lastId: undefined, ended: 1 })
+      t.match(await store.changes.readChanges(before), [{ address: anne.full, kind: 'mailbox' }])
+      const { appPasswords } = await store.accounts.loadAccount(anne)
+      t.match(appPasswords, [
+        { ...expected[0], active: false },
+        { ...expected[1], active: true, lastUsedMs: NOW_MS },
+      ])
+      t.match(await store.appPasswords.list(anne), [{}, { lastUse: { atMs: NOW_MS } }])
+    },
+  )
+
+  t.test(
+    'one of an unbound mailbox belongs to whom the mailbox belonged to, once another gets it',
+    async (t) => {
+      const { store, create } = await hosting(subject, t)
+      await store.mailboxes.rebind(JANE, undefined)
+      await create()
+      await store.mailboxes.rebind(JANE, 'id-1')
+      t.match(await store.appPasswords.list(JANE), [{ own: { directoryId: undefined } }])
+      await store.mailboxes.rebind(JANE, 'id-2')
+      t.match(await store.appPasswords.list(JANE), [{ own: { directoryId: 'id-1' } }])
+      await store.mailboxes.rebind(JANE, 'id-3')
+      t.match(await store.appPasswords.list(JANE), [{ own: { directoryId: 'id-1' } }])
+    },
+  )
+
   t.test('so many active ones; ended ones make room', async (t) => {
     const { store, create } = await hosting(subject, t)
     const ids: number[] = []
