@@ -11,7 +11,7 @@ import type { Accounts } from '../account/accounts.ts'
 import { isHosted } from '../account/needs-directory.ts'
 import type { Clock } from '../clock.ts'
 import type { DirectorySettings, SettingsSource } from '../config/settings.ts'
-import { candidateNow, SOGO, type Credential } from '../credential/candidates.ts'
+import { candidateNow, SOGO, type Candidate, type Credential } from '../credential/candidates.ts'
 import type { SogoPassword } from '../credential/sogo-password.ts'
 import type { Verification, Verifier } from '../credential/verify.ts'
 import { MailpassdError } from '../errors.ts'
@@ -80,8 +80,21 @@ async function look(
   const verification = verifying instanceof Promise ? await verifying : verifying
   if (verification.kind !== 'match')
     return about(account, refusal(whyNot(account, verification), address), rooms)
-  const { candidate } = verification
+  // Its comparison may have waited for seconds: what was revoked or locked meanwhile counts as for who asks now.
+  const now = verifying instanceof Promise ? await rooms.accounts.get(address) : account
+  const candidate = now === account ? verification.candidate : candidateNow(now, verification.candidate)
+  if (candidate === undefined || !isHosted(now.stored)) return 'overtaken'
+  return open(now, candidate, address, request, rooms)
+}
 
+/** Plan to apply, for who has the right password. */
+async function open(
+  account: Account,
+  candidate: Candidate,
+  address: Address,
+  request: LoginRequest,
+  rooms: Rooms,
+): Promise<Outcome | 'overtaken'> {
   const settings = rooms.settings()
   const nowMs = rooms.clock.nowMs()
   const planned = planAndGate(account, settings, candidate, request, nowMs)

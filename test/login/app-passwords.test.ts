@@ -21,12 +21,16 @@ import { FakeClock } from '../fakes/clock.ts'
 const DAY_MS = 86_400_000
 const NOW_MS = new FakeClock().nowMs()
 
-/** Compares `{PLAIN}` text and keeps what it was asked. */
+/** Compares `{PLAIN}` text, when `held` lets it, and keeps what it was asked. */
 class CountingPool implements HashVerifier {
   compared: string[] = []
+  held: Promise<void> | undefined
 
   verify(hash: string, secret: Secret): HashAnswer | Promise<HashAnswer> {
     this.compared.push(hash)
+    const { held } = this
+    if (held !== undefined)
+      return held.then(() => (hash === `{PLAIN}${secret.reveal().toString('utf8')}` ? 'match' : 'mismatch'))
     if (hash === '{BUSY}') return 'busy'
     if (hash === '{BAD}') return { unusable: 'a bad scheme' }
     return Promise.resolve(hash === `{PLAIN}${secret.reveal().toString('utf8')}` ? 'match' : 'mismatch')
@@ -100,7 +104,7 @@ function house({ appPasswords, stored, user }: Situation) {
       },
       rooms,
     )
-  return { clock, source, directory, pool, written, under, login }
+  return { clock, source, directory, accounts, pool, written, under, login }
 }
 
 const PASSWORD = 'k7m2xp-4h3t-9wqe-mn5c-bz8r-2vya'
@@ -304,4 +308,33 @@ t.test('an expiry that passes counts without anybody reading rows again', async 
   t.match(await login(PASSWORD), { verdict: 'ok' })
   await clock.advance(1000)
   t.match(await login(PASSWORD), { verdict: 'pass_expired', why: 'app_password_expired' })
+})
+
+t.test('what happens to an account while a login waits for its comparison counts', async (t) => {
+  const revoked = { ...ours, active: false, own: { ...own, revokedMs: NOW_MS } }
+  const situations: readonly (readonly [string, Partial<StoredAccount>, Partial<Outcome>])[] = [
+    ['revoked', { appPasswords: [revoked] }, { verdict: 'user_disabled', why: 'app_password_revoked' }],
+    ['locked', { lock: { untilMs: undefined } }, { verdict: 'user_disabled', why: 'locked' }],
+    ['deleted', { appPasswords: [] }, { verdict: 'password_mismatch' }],
+    ['switched off', { mailbox: { ...mailbox, active: 0 } }, { why: 'mailbox_inactive' }],
+    ['nothing', {}, { verdict: 'ok', credential: 'app:7' }],
+  ]
+  for (const [name, change, expected] of situations) {
+    for (const [how, waitMs] of [
+      ['by the age of the rows', 2001],
+      ['told', 0],
+    ] as const) {
+      const { login, source, accounts, clock, pool } = house({ appPasswords: [ours] })
+      const { promise, resolve } = Promise.withResolvers<void>()
+      pool.held = promise
+      const waiting = login(PASSWORD)
+      await clock.advance(1)
+      source.stored = { ...source.stored, ...change }
+      if (waitMs === 0) accounts.changed({ kind: 'mailbox', address: 'jane@example.org' })
+      await clock.advance(waitMs)
+      resolve()
+      t.match(await waiting, expected, `${name}, ${how}`)
+      t.match(await login(PASSWORD), expected, `${name}: the next one`)
+    }
+  }
 })
