@@ -70,13 +70,21 @@ type Exit =
 function runProgram(program: string, args: readonly string[], signal: AbortSignal): Promise<Exit> {
   if (signal.aborted) return Promise.resolve({ kind: 'too_late' })
   return new Promise((resolve) => {
-    // In a process group of its own, so that what it starts ends with it.
-    const child = spawn(program, [...args], {
-      shell: false,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: keptEnvironment(),
-    })
+    let child: ChildProcess
+    try {
+      // In a process group of its own, so that what it starts ends with it.
+      child = spawn(program, [...args], {
+        shell: false,
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: keptEnvironment(),
+      })
+    } catch (error) {
+      resolve({ kind: 'not_started', code: errorCode(error) })
+      return
+    }
+    // Without file descriptors or processes left there are no pipes, and `error` comes: unheard it would end us.
+    const { stdout, stderr } = child
     const errors: Buffer[] = []
     let byteLength = 0
     let early: Exit | undefined
@@ -88,8 +96,8 @@ function runProgram(program: string, args: readonly string[], signal: AbortSigna
       killer = setTimeout(() => {
         killGroup(child, 'SIGKILL')
         // Whoever left the group may hold them open for ever.
-        child.stdout.destroy()
-        child.stderr.destroy()
+        stdout?.destroy()
+        stderr?.destroy()
       }, KILL_AFTER_MS)
     }
     const finish = (exit: Exit) => {
@@ -103,8 +111,8 @@ function runProgram(program: string, args: readonly string[], signal: AbortSigna
       byteLength += chunk.length
       if (byteLength > MAX_OUTPUT_BYTES) end({ kind: 'too_long' })
     }
-    child.stdout.on('data', count)
-    child.stderr.on('data', (chunk: Buffer) => {
+    stdout?.on('data', count)
+    stderr?.on('data', (chunk: Buffer) => {
       count(chunk)
       if (early === undefined) errors.push(chunk)
     })

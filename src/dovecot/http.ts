@@ -118,7 +118,7 @@ function whyRefused(action: DoveadmAction, { status, text }: Answer): string | u
   const type = propertyOf(result, 'type')
   const exitCode = propertyOf(result, 'exitCode')
   if (action === 'kick' && type === 'exitCode' && exitCode === NO_SESSION) return undefined
-  return `refused (${oneLine(String(type))}, exit code ${oneLine(String(exitCode))})`
+  return `refused (${shown(type)}, exit code ${shown(exitCode)})`
 }
 
 /** `[["doveadmResponse",[…],"tag"]]` or `[["error",{"type":…,"exitCode":…},"tag"]]`. */
@@ -130,6 +130,11 @@ function firstResult(text: string): readonly unknown[] {
   } catch {
     return []
   }
+}
+
+/** Only what is text or a number: of another kind nobody knows what String would make of it. */
+function shown(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? oneLine(String(value)) : 'not told'
 }
 
 function propertyOf(value: unknown, key: string): unknown {

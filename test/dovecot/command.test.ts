@@ -1,4 +1,5 @@
 /** doveadm as a program: what reaches it, and what becomes of one that misbehaves. */
+import { execFile } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -91,6 +92,16 @@ t.test('a program that is not there, or may not be run, is named', async (t) => 
   const { path } = program(t, '')
   chmodSync(path, 0o644)
   await t.rejects(run([path]), { message: /cannot be run \(EACCES\)/ })
+})
+
+t.test('no file descriptor is left: it failed, and the process goes on', async (t) => {
+  const script = join(import.meta.dirname, 'no-descriptors.ts')
+  const limited = ['-c', 'ulimit -n 64; exec "$0" "$1"', process.execPath, script]
+  const { stdout, code } = await new Promise<{ stdout: string; code: unknown }>((resolve) => {
+    execFile('/bin/sh', limited, (error, text) => resolve({ stdout: text, code: error?.code ?? 0 }))
+  })
+  t.match(stdout, /Dovecot mx1 \(true\): kick: cannot be run \(EMFILE\)/)
+  t.equal(code, 0)
 })
 
 t.test('one that hangs is ended, with all that it started, even if it does not want to', async (t) => {

@@ -94,6 +94,11 @@ t.test('answers', async (t) => {
       /kick: refused \(exitCode, exit code 75\)/,
     ],
     [200, '[["error",{"type":"unknownMethod","exitCode":0},"mailpassd"]]', /unknownMethod/],
+    [
+      200,
+      '[["error",{"type":{"toString":1},"exitCode":{"valueOf":null,"toString":null}},"mailpassd"]]',
+      /kick: refused/,
+    ],
     [200, '[["doveadmResponse",[],"of another"]]', /an answer that is none of doveadm/],
     [200, '[]', /none of doveadm/],
     [200, '<html>ok</html>', /none of doveadm/],
