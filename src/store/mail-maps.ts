@@ -25,6 +25,8 @@ import {
   type NamedQuery,
 } from './map-query.ts'
 
+/** Characters of a goto column: mailcow's TEXT has 65,535 bytes. More would be split for too long, and told to nobody. */
+const MAX_GOTO_LENGTH = 100_000
 /** Logins of one sender. Their names have to fit into one answer anyway. */
 const MAX_LOGINS = 5000
 
@@ -108,6 +110,8 @@ function toAddressRows(rows: readonly AddressRow[], wanted: ReadonlySet<string>)
   const spamAliases = new Map<string, SpamAliasRow>()
   for (const { found_in: foundIn, name, text, active, flag } of rows) {
     if (!wanted.has(name)) continue
+    if (text.length > MAX_GOTO_LENGTH)
+      throw tooMany(`goto in ${foundIn} has more than ${MAX_GOTO_LENGTH} characters`)
     if (foundIn === 'spamalias') {
       spamAliases.set(name, {
         goto: text,

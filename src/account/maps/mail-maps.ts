@@ -18,6 +18,23 @@ import type { AddressRows, MapSource } from './source.ts'
 /** What a client is told whose login may not send any more; a reason is in our own log. */
 const REJECT = 'REJECT this account may not send mail now'
 
+/** Read in one turn of the event loop: 2 ms where none of them is plain ASCII. */
+const LOGINS_AT_ONCE = 250
+
+/** Each once. */
+async function canonicalLogins(names: readonly string[]): Promise<readonly string[]> {
+  const distinct = [...new Set(names)]
+  const logins = new Set<string>()
+  for (let at = 0; at < distinct.length; at += LOGINS_AT_ONCE) {
+    if (at > 0) await new Promise<void>((resolve) => void setImmediate(resolve))
+    for (const name of distinct.slice(at, at + LOGINS_AT_ONCE)) {
+      const login = canonical(name)
+      if (login !== undefined) logins.add(login)
+    }
+  }
+  return [...logins]
+}
+
 const NO_ROWS: AddressRows = { aliases: new Map(), mailboxes: new Map(), spamAliases: new Map() }
 
 export interface MailMapParts {
@@ -72,7 +89,7 @@ export function createMailMaps(parts: MailMapParts): MailMaps {
         : source.loadAddresses([...names.exact, ...names.base, ...names.domains]),
       source.loadSenderAcl(senderAclNames(names)),
     ])
-    const logins = canonical([...ownersOf(names, rows), ...acl])
+    const logins = await canonicalLogins([...ownersOf(names, rows), ...acl])
     if (logins.length === 0) return ABSENT
     return found(openLogins(logins, await source.loadLogins(logins), clock.nowMs()).join(','))
   }

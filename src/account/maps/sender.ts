@@ -16,7 +16,7 @@ export function senderAclNames(names: AddressNames): readonly string[] {
   return [...names.exact, ...names.base, ...names.domains, EVERY_SENDER]
 }
 
-/** Canonical names of logins that own the sender by its rows, open or not. */
+/** Names of logins that own the sender by its rows, open or not, as they stand there. */
 export function ownersOf(names: AddressNames, rows: AddressRows): readonly string[] {
   const own = [...names.exact, ...names.base].find((name) => rows.mailboxes.has(name))
   return [...(own === undefined ? [] : [own]), ...aliasOwners(names, rows)]
@@ -27,15 +27,20 @@ function aliasOwners(names: AddressNames, rows: AddressRows): readonly string[] 
   const candidates = [...names.exact, ...names.base, ...(names.isPlain ? names.domains : [])]
   for (const name of candidates) {
     const alias = rows.aliases.get(name)
-    if (alias !== undefined)
-      return alias.active === 1 && alias.senderAllowed ? canonical(addressesIn(alias.goto)) : []
+    if (alias !== undefined) return alias.active === 1 && alias.senderAllowed ? addressesIn(alias.goto) : []
+    // A mailbox that lacks an alias row (another program died while making it) is its owner's all the same.
+    if (rows.mailboxes.has(name)) return []
   }
   return []
 }
 
-/** Logins as mailpassd names them to a mail server, each once; what is no address is nobody's login. */
-export function canonical(logins: readonly string[]): readonly string[] {
-  return [...new Set(logins.flatMap((login) => parseAddress(login)?.full ?? []))]
+/**
+ * A login as mailpassd names it to a mail server; undefined for what is no address, and for a name with a comma, which
+ * Postfix takes for two: the part behind it would be somebody else.
+ */
+export function canonical(login: string): string | undefined {
+  const full = parseAddress(login)?.full
+  return full?.includes(',') === true ? undefined : full
 }
 
 /** Those that may log in now. `nowMs` is wall-clock time. */
