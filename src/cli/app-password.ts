@@ -10,6 +10,7 @@ import { MAX_NETWORKS, MAX_UNUSED_DAYS } from '../credential/app-password-wish.t
 import { EXIT, MailpassdError } from '../errors.ts'
 import { parseFuture } from '../incident/when.ts'
 import { FLAGGED_SERVICES } from '../login/service.ts'
+import { printable } from '../login-log/clean-name.ts'
 import { makeHash } from '../password/make.ts'
 import type { Store } from '../store/database.ts'
 import { parseArguments } from './args.ts'
@@ -182,7 +183,8 @@ ${STORE_OPTIONS_HELP}`,
       roomOf(store).revoke(address, Number(id)),
     )
     if (options.flag('json')) printJson(io, { address: address.full, ...appPasswordJson(revoked) })
-    else io.out(`${address.full}: app password ${revoked.id} (${revoked.name}) is ${revoked.state}\n`)
+    else
+      io.out(`${address.full}: app password ${revoked.id} (${printable(revoked.name)}) is ${revoked.state}\n`)
     return EXIT.ok
   },
 }

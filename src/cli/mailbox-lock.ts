@@ -2,11 +2,13 @@
 import { systemClock } from '../clock.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { openDovecots } from '../dovecot/open.ts'
-import { EXIT, MailpassdError } from '../errors.ts'
+import { EXIT } from '../errors.ts'
 import { lockAnswer } from '../incident/answer.ts'
 import type { Lock, LockState } from '../incident/incident.ts'
 import { createIncidents, type SessionsEnded } from '../incident/lock-account.ts'
+import { checkReason } from '../incident/reason.ts'
 import { parseFuture } from '../incident/when.ts'
+import { printable } from '../login-log/clean-name.ts'
 import { drainOnce } from '../outbox/drain.ts'
 import type { Store } from '../store/database.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -16,8 +18,6 @@ import type { Command, Io } from './command.ts'
 import { printRecentUse, shortTime } from './recent-use.ts'
 import { addressArgument, printJson, STORE_OPTIONS_HELP, withConfiguredStore } from './with-store.ts'
 
-/** mailpassd_lock.reason. */
-const MAX_REASON_LENGTH = 255
 /** Rows of others may wait before ours. */
 const DRAINED_AT_ONCE = 100
 
@@ -50,7 +50,7 @@ ${STORE_OPTIONS_HELP}`,
     const untilMs =
       until === undefined ? undefined : parseFuture(until, systemClock.nowMs(), 'mailbox lock: --until')
     const reason = options.text('reason')
-    checkReason(reason)
+    checkReason(reason, 'mailbox lock: --reason')
     const { sessions, ...state } = await withConfiguredStore(options, io, (store, { loaded, logger }) => {
       const incidents = createIncidents({
         locks: store.locks,
@@ -99,15 +99,6 @@ ${STORE_OPTIONS_HELP}`,
   },
 }
 
-function checkReason(reason: string | undefined): void {
-  if (reason === undefined) return
-  if (reason.length > MAX_REASON_LENGTH || /\p{Cc}/u.test(reason) || !reason.isWellFormed())
-    throw new MailpassdError(
-      'input_invalid',
-      `mailbox lock: --reason: expected one line of at most ${MAX_REASON_LENGTH} characters`,
-    )
-}
-
 /** A daemon does it by itself within a second. Without one it is done here, once. */
 async function drainWithoutDaemon(store: Store, loaded: LoadedConfig, logger: Logger): Promise<void> {
   const socket = adminSocketOf(loaded)
@@ -134,7 +125,7 @@ export function lockLine({ lock, isLocked }: Pick<LockState, 'lock' | 'isLocked'
 
 function describeLock({ sinceMs, untilMs, reason }: Lock): string {
   const end = untilMs === undefined ? 'until it is unlocked' : `until ${shortTime(untilMs)}`
-  return `since ${shortTime(sinceMs)}, ${end}${reason === '' ? '' : `: ${reason}`}`
+  return `since ${shortTime(sinceMs)}, ${end}${reason === '' ? '' : `: ${printable(reason)}`}`
 }
 
 function printLocked(io: Io, state: LockState, sessions: readonly SessionsEnded[]): void {

@@ -7,6 +7,7 @@ import { sessionEnding } from '../dovecot/open.ts'
 import { MailpassdError } from '../errors.ts'
 import { parseAddress, parseDomain, type Address } from '../login/address.ts'
 import { withStore, type Store } from '../store/database.ts'
+import { printable } from '../login-log/clean-name.ts'
 import { silentLogger, type Logger } from '../telemetry/logger.ts'
 import type { Arguments } from './args.ts'
 import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
@@ -68,10 +69,11 @@ export function addressArgument(name: string): Address {
   )
 }
 
-/** Lines of `name: value`, the values below each other. */
+/** Lines of `name: value`, the values below each other, without what would move the cursor: people choose names. */
 export function printFields(io: Io, fields: Readonly<Record<string, string | number>>): void {
   const width = Math.max(...Object.keys(fields).map((name) => name.length)) + 2
-  for (const [name, value] of Object.entries(fields)) io.out(`${`${name}:`.padEnd(width)}${value}\n`)
+  for (const [name, value] of Object.entries(fields))
+    io.out(`${`${name}:`.padEnd(width)}${printable(String(value))}\n`)
 }
 
 export function printJson(io: Io, value: unknown): void {

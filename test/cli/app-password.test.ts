@@ -1,4 +1,6 @@
 /** `mailpassd app-password …` on a database of its own. */
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { COMMANDS } from '../../src/cli/commands.ts'
@@ -31,7 +33,15 @@ async function setUp(t: Test) {
     })
     return { code, out, err }
   }
-  return { store, cli }
+  /** As mailcow's web interface writes whatever its users type. */
+  const insert = (name: string) => {
+    const database = new DatabaseSync(join(dir, 'mailpassd.sqlite'), { timeout: 5000 })
+    const text = `insert into app_passwd (name, mailbox, domain, password) values (?, ?, 'example.org', 'x')`
+    const { lastInsertRowid } = database.prepare(text).run(name, 'jane@example.org')
+    database.close()
+    return Number(lastInsertRowid)
+  }
+  return { store, cli, insert }
 }
 
 t.test('create: the password alone on stdout; list; revoke', async (t) => {
@@ -89,4 +99,29 @@ t.test('what is wrong is told with the way out', async (t) => {
   ] as const)
     t.match(await cli(line), { code, err, out: '' }, line)
   t.match(await cli('app-password list jane@example.org'), { code: 0, out: '', err: /has no app passwords/ })
+})
+
+t.test('a name that somebody chose in mailcow moves no cursor and forges no line', async (t) => {
+  const { cli, insert } = await setUp(t)
+  const id = insert('\u001b]0;owned\u0007\u202e\u009b2Jphone\nstate: expired')
+  const { out } = await cli('app-password list jane@example.org')
+  t.match(out, /^name: +\]0;owned2Jphonestate: expired$/m)
+  t.notMatch(out, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
+  t.match(await cli(`app-password revoke jane@example.org ${id}`), {
+    out: /\(\]0;owned2Jphonestate: expired\)/,
+  })
+})
+
+t.test('a rebind names those that a predecessor may have', async (t) => {
+  const { store, cli, insert } = await setUp(t)
+  await cli('app-password create jane@example.org --name phone')
+  const id = insert('tablet')
+  const { code, out } = await cli('mailbox rebind jane@example.org --id id-9')
+  t.equal(code, 0)
+  t.match(out, new RegExp(`bound to nobody still open it, .*: ${id}\\n`))
+  await store.appPasswords.revoke(addressOf('jane@example.org'), id)
+  t.match(JSON.parse((await cli('mailbox rebind jane@example.org --json')).out), {
+    directory_id_before: 'id-9',
+    unbound_app_passwords: [],
+  })
 })

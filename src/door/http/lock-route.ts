@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { lockAnswer } from '../../incident/answer.ts'
 import type { LockTerms } from '../../incident/incident.ts'
 import type { Incidents } from '../../incident/lock-account.ts'
+import { checkReason, MAX_REASON_CHARACTERS } from '../../incident/reason.ts'
 import { parseFuture } from '../../incident/when.ts'
 import { MailpassdError, toMailpassdError } from '../../errors.ts'
 import { parseAddress, type Address } from '../../login/address.ts'
@@ -24,9 +25,8 @@ const LockBody = Type.Object(
     ),
     reason: Type.Optional(
       Type.String({
-        maxLength: 255,
-        pattern: '^[^\\u0000-\\u001f\\u007f]*$',
-        description: 'For the operators. Absent: that of the lock before.',
+        maxLength: MAX_REASON_CHARACTERS,
+        description: 'For the operators, one line. Absent: that of the lock before.',
       }),
     ),
   },
@@ -121,8 +121,13 @@ async function orUnavailable<T>(work: Promise<T>): Promise<T> {
 export function addLockRoute(app: HttpApp, incidents: Incidents, { clock, logger }: BaseOptions): void {
   function termsOf({ until, reason }: { until?: string; reason?: string }): LockTerms {
     try {
-      const untilMs = until === undefined ? undefined : parseFuture(until, clock.nowMs(), 'until')
-      return { untilMs, reason }
+      checkReason(reason, 'reason')
+    } catch (error) {
+      throw error instanceof MailpassdError ? new ApiError('field_invalid', error.message) : error
+    }
+    if (until === undefined) return { untilMs: undefined, reason }
+    try {
+      return { untilMs: parseFuture(until, clock.nowMs(), 'until'), reason }
     } catch (error) {
       if (error instanceof MailpassdError)
         throw new ApiError(
@@ -150,6 +155,7 @@ export function addLockRoute(app: HttpApp, incidents: Incidents, { clock, logger
       },
     },
     async (request, reply) => {
+      if (request.isBodyEscaped) throw new ApiError('bad_request', 'the body is not UTF-8')
       const address = addressOf(request.params.address)
       const { sessions, ...state } = await orUnavailable(incidents.lock(address, termsOf(request.body)))
       logger.warn({ address: address.full, until_ms: state.lock?.untilMs ?? null }, 'mailbox locked')

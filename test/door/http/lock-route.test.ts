@@ -151,3 +151,25 @@ t.test('a database that does not answer is 503, a fault of ours 500', async (t) 
   t.teardown(faulty.close)
   t.match(await faulty.ask('DELETE'), { status: 500, body: { error: { code: 'internal' } } })
 })
+
+t.test('a reason that the table would not take is refused, not tried', async (t) => {
+  const { ask, calls, admin, close } = rig()
+  t.teardown(close)
+  const FIELD = { status: 400, body: { error: { code: 'field_invalid' } } }
+  for (const reason of [
+    `e${'\u0301'.repeat(300)}`,
+    'x'.repeat(256),
+    '\u{1f4f1}'.repeat(256),
+    'a\nb',
+    'a\u009bb',
+    'a\ud800b',
+  ])
+    t.match(await ask('PUT', { reason }), FIELD, JSON.stringify(reason.slice(0, 20)))
+  const latin = Buffer.from('{"reason":"\u00e9"}', 'latin1')
+  const headers = { ...bearer('admin'), 'content-type': 'application/json' }
+  const answer = await admin.inject({ method: 'PUT', url: URL_PATH, headers, body: latin })
+  t.equal(answer.statusCode, 400, 'not UTF-8')
+  t.same(calls, [])
+  t.match(await ask('PUT', { reason: '\u{1f4f1}'.repeat(255) }), { status: 200 })
+  t.equal(calls.length, 1)
+})
