@@ -134,7 +134,7 @@ export function appPasswordChecks(
   credentials: readonly CredentialAnswer[],
 ): Finding[] {
   const rows = account.stored.appPasswords
-  if (rows.length === 0) return [note('none')]
+  if (rows.length === 0) return [note('none that is on')]
   return rows.map((row): Finding => {
     const told = credentials.find(({ id }) => id === `app:${row.id}`)
     const name = told?.name ?? null

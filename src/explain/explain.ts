@@ -3,6 +3,7 @@
  * credential, and what to do. It asks the very functions that decide asks, takes nothing from any budget, and has no
  * writer to write with: test/explain holds it against decide.
  */
+import type { Account } from '../account/account.ts'
 import type { Accounts } from '../account/accounts.ts'
 import type { Clock } from '../clock.ts'
 import type { SettingsSource } from '../config/settings.ts'
@@ -110,6 +111,7 @@ async function walk(request: ExplainRequest, parts: ExplainParts): Promise<Expla
       ? { room: 'admission', state: 'unknown', text: `throttled for ${retryAfterSeconds} s`, why: 'busy' }
       : { room: 'admission', state: 'ok', text: penalties.join('; ') || 'no penalty' },
     ...checksOf(question, credentials, monotonicMs),
+    ...switchedOff(account, nameById),
   ]
   const { stored } = account
   return {
@@ -134,6 +136,16 @@ async function walk(request: ExplainRequest, parts: ExplainParts): Promise<Expla
     ),
     attempts: await attempts,
   }
+}
+
+/** App passwords that a login does not even load: made elsewhere, and off. Whoever has one wants to know. */
+function switchedOff({ stored }: Account, nameById: ReadonlyMap<number, string>): Check[] {
+  const loaded = new Set(stored.appPasswords.map(({ id }) => id))
+  const off = [...nameById].filter(([id]) => !loaded.has(id))
+  if (off.length === 0 || stored.mailbox === undefined) return []
+  const shown = off.slice(0, 10).map(([id, name]) => `${id} ${cleanName(name)}`)
+  const rest = off.length > shown.length ? `, and ${off.length - shown.length} more` : ''
+  return [{ room: 'app_passwords', state: 'note', text: `switched off: ${shown.join(', ')}${rest}` }]
 }
 
 function addressCheck({ name }: ExplainRequest, { full }: Address): Check {

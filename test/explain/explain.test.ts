@@ -217,6 +217,18 @@ t.test('the last logins: rows and what is not written yet, as one', async (t) =>
   ])
 })
 
+t.test('app passwords that are off and not ours are named', async (t) => {
+  const names = new Map([
+    [3, 'Old phone'],
+    [4, 'Tablet\u001b'],
+  ])
+  const told = await explainer({ stored: resident, names }).ask()
+  t.match(
+    told.checks.filter(({ room }) => room === 'app_passwords'),
+    [{ text: 'none that is on' }, { state: 'note', text: 'switched off: 3 Old phone, 4 Tablet' }],
+  )
+})
+
 t.test('every reason has something to do about it', (t) => {
   const about = { address: 'jane@example.org', domain: 'example.org', user: 'jane', service: 'imap' }
   for (const why of WHYS) {
