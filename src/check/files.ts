@@ -71,7 +71,7 @@ export async function checkSogoPassword({ compat }: Config): Promise<Step[]> {
     return [
       warning(
         name,
-        `${found.fault}; SOGo's own logins are refused`,
+        `${found.fault}; SOGo's own logins fail for now`,
         'conf/mailcow/README.md says which owner and mode it needs',
       ),
     ]

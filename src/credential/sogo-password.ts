@@ -2,6 +2,6 @@
 import type { Secret } from '../secret.ts'
 
 export interface SogoPassword {
-  /** Whether it is this one, compared in constant time; false where there is none. Never rejects. */
-  matches(secret: Secret): Promise<boolean>
+  /** Whether it is this one, compared in constant time; `unknown` where its file cannot be read. Never rejects. */
+  matches(secret: Secret): Promise<boolean | 'unknown'>
 }

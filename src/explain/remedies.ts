@@ -63,6 +63,12 @@ export const REMEDIES = {
     'The directory answers with something else than its API: test the connection.',
     CHECK,
   ),
+  sogo_password_unknown: remedy(
+    'store',
+    1,
+    "The file with SOGo's password cannot be read: mailpassd check names the fault.",
+    () => 'mailpassd check',
+  ),
   store_down: remedy('store', 1, 'The database does not answer: test the connection.', CHECK),
   deadline: remedy('store', 1, 'Directory or database are too slow: test the connections.', CHECK),
   internal: remedy('store', 1, 'A fault of mailpassd itself: its log has it.'),

@@ -73,13 +73,15 @@ async function look(
   if (!isHosted(account.stored)) return refusal('domain_not_hosted', address)
 
   // First, as in mailcow: SOGo sends its own password far more often than a user's.
-  if (request.service === 'sogo' && (await rooms.sogoPassword?.matches(request.secret)) === true)
-    return about(account, bySogo(account, address, request, rooms), rooms)
+  const isSogos = request.service === 'sogo' ? await rooms.sogoPassword?.matches(request.secret) : false
+  if (isSogos === true) return about(account, bySogo(account, address, request, rooms), rooms)
 
   const verifying = rooms.verifier.verify(account, request.secret, ticket)
   const verification = verifying instanceof Promise ? await verifying : verifying
-  if (verification.kind !== 'match')
-    return about(account, refusal(whyNot(account, verification), address), rooms)
+  if (verification.kind !== 'match') {
+    const why = isSogos === 'unknown' ? 'sogo_password_unknown' : whyNot(account, verification)
+    return about(account, refusal(why, address), rooms)
+  }
   // Its comparison may have waited for seconds: what was revoked or locked meanwhile counts as for who asks now.
   const now = verifying instanceof Promise ? await rooms.accounts.get(address) : account
   const candidate = now === account ? verification.candidate : candidateNow(now, verification.candidate)

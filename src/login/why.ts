@@ -200,6 +200,11 @@ export const REASONS = {
     meaning:
       'The mailbox has more than 20 app passwords that mailpassd did not make. None of the 20 used last matched; the others were not compared. Remove some, or make new ones with `mailpassd app-password create`.',
   },
+  sogo_password_unknown: {
+    verdict: 'temp_fail',
+    meaning:
+      "It may have been SOGo's own password, whose file cannot be read; the log and `mailpassd check` say why.",
+  },
   store_down: { verdict: 'temp_fail', meaning: 'The database did not answer.' },
   deadline: { verdict: 'temp_fail', meaning: 'The answer was not found out in time.' },
   internal: { verdict: 'temp_fail', meaning: 'A fault of mailpassd itself; the log has it.' },

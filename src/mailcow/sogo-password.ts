@@ -34,7 +34,7 @@ export interface SogoPasswordFile extends SogoPassword {
   look(): Promise<void>
 }
 
-/** Without a usable file no password matches, and a warning says why, once for each fault. */
+/** Without a usable file nobody knows whether a password is SOGo's, and a warning says why, once for each fault. */
 export function createSogoPassword(options: {
   readonly path: string
   readonly clock: Clock
@@ -59,7 +59,7 @@ export function createSogoPassword(options: {
     if ('password' in found) {
       logger.info({ path }, "SOGo's password read")
     } else if (found.fault !== fault) {
-      logger.warn({ path, why: found.fault }, "SOGo's own logins are refused: its password cannot be had")
+      logger.warn({ path, why: found.fault }, "SOGo's own logins fail for now: its password cannot be had")
     }
     fault = 'fault' in found ? found.fault : undefined
   }
@@ -75,7 +75,7 @@ export function createSogoPassword(options: {
     look,
     async matches(secret) {
       if (looking !== undefined || clock.monotonicMs() - checkedAtMs >= CHECK_MS) await look()
-      return password !== undefined && equalBytes(password.reveal(), secret.reveal())
+      return password === undefined ? 'unknown' : equalBytes(password.reveal(), secret.reveal())
     },
   }
 }

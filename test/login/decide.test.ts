@@ -811,6 +811,17 @@ t.test('SOGo’s own password is nothing elsewhere', async (t) => {
   t.match(await decide(requestOf(clock, { ...bySogo, password }), without), { verdict: 'password_mismatch' })
 })
 
+t.test('where SOGo’s password cannot be read, nobody knows what SOGo sent', async (t) => {
+  const { rooms, clock } = house({ stored: resident })
+  const blind = { ...rooms, sogoPassword: { matches: () => Promise.resolve('unknown' as const) } }
+  const why = 'sogo_password_unknown'
+  for (const password of ['of SOGo', 'wrong'])
+    t.match(await decide(requestOf(clock, { ...bySogo, password }), blind), { verdict: 'temp_fail', why })
+  t.match(await decide(requestOf(clock, bySogo), blind), { verdict: 'ok', credential: 'main' })
+  const imap = { door: 'mailcow', service: 'imap', password: 'wrong' } as const
+  t.match(await decide(requestOf(clock, imap), blind), { verdict: 'password_mismatch' })
+})
+
 t.test('a user’s own passwords from SOGo: no flag is asked', async (t) => {
   const closed = {
     ...withMailbox({ services: { imap: false } }),
