@@ -22,6 +22,8 @@ export interface ChangeSource {
 }
 
 const EVERY_MS = 1000
+/** What one read gives at most: there may be more. */
+const FULL_READ = 1000
 const PRUNE_EVERY_MS = 10 * 60 * 1000
 
 export interface ChangeFollower {
@@ -48,6 +50,9 @@ export function followChanges(parts: {
   let readAtMs: number | undefined
   let cancel: Cancel = () => {}
 
+  // Set while we waited.
+  const wasStopped = () => isStopped
+
   async function read(): Promise<void> {
     if (highest === undefined) {
       highest = await parts.source.lastChangeId()
@@ -55,13 +60,17 @@ export function followChanges(parts: {
       parts.changed({ kind: 'everything' })
       return
     }
-    const rows = await parts.source.readChanges(highest)
-    for (const row of rows) {
-      highest = Math.max(highest, row.id)
-      if (row.kind === 'mailbox') parts.changed({ kind: 'mailbox', address: row.address })
+    // An import of thousands must not put off the lock that was written behind it.
+    for (let isMore = true; isMore;) {
+      const rows = await parts.source.readChanges(highest)
+      isMore = rows.length >= FULL_READ && !wasStopped()
+      for (const row of rows) {
+        highest = Math.max(highest, row.id)
+        if (row.kind === 'mailbox') parts.changed({ kind: 'mailbox', address: row.address })
+      }
+      // Once for all of them.
+      if (rows.some((row) => row.kind === 'domain')) parts.changed({ kind: 'domain' })
     }
-    // Once for all of them.
-    if (rows.some((row) => row.kind === 'domain')) parts.changed({ kind: 'domain' })
     const nowMs = parts.clock.monotonicMs()
     if (nowMs - prunedAtMs < PRUNE_EVERY_MS) return
     prunedAtMs = nowMs

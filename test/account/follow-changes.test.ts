@@ -17,7 +17,7 @@ class FakeChanges implements ChangeSource {
 
   async readChanges(afterId: number): Promise<readonly ChangeRow[]> {
     if (this.isDown) throw new MailpassdError('store_unavailable', 'down')
-    return this.rows.filter((row) => row.id > afterId)
+    return this.rows.filter((row) => row.id > afterId).slice(0, 1000)
   }
 
   async pruneChanges(): Promise<number> {
@@ -54,6 +54,18 @@ t.test('starts at the end of the table, then tells each change once', async (t) 
   source.rows.push({ id: 11, address: 'late@example.org', kind: 'mailbox' })
   await clock.advance(5000)
   t.equal(events.length, 3, 'stopped')
+})
+
+t.test('what comes behind thousands of others counts as soon', async (t) => {
+  const source = new FakeChanges()
+  const { clock, events, stop } = follower(source)
+  await settle()
+  for (let id = 8; id < 4008; id += 1) source.rows.push({ id, address: 'x@example.org', kind: 'mailbox' })
+  source.rows.push({ id: 4008, address: 'locked@example.org', kind: 'mailbox' })
+  await clock.advance(1000)
+  t.match(events.at(-1), { address: 'locked@example.org' })
+  t.equal(events.length, 1 + 4001)
+  stop()
 })
 
 t.test('many changes of domains at once empty the memory once', async (t) => {

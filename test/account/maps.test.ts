@@ -55,6 +55,15 @@ function saslAccess(wish: { settings?: DirectorySettings } = {}) {
 
 const { mailbox, domain } = fakes
 const app = { id: 1, hash: 'x', active: true, own: undefined, lastUsedMs: undefined }
+const own = {
+  tag: 't',
+  directoryId: mailbox.directoryId,
+  networks: [],
+  createdMs: 1,
+  expiresMs: undefined,
+  unusedDays: undefined,
+  revokedMs: undefined,
+}
 
 /** What rows say -> whether the sender may go on. */
 const ROWS: Readonly<Record<string, readonly [Partial<StoredAccount>, typeof REJECT | typeof FINE]>> = {
@@ -76,6 +85,26 @@ const ROWS: Readonly<Record<string, readonly [Partial<StoredAccount>, typeof REJ
     },
     FINE,
   ],
+  ...Object.fromEntries(
+    (
+      [
+        ['as it was made', {}, FINE],
+        ['expired, and not swept yet', { expiresMs: 1_800_000_000_000 }, REJECT],
+        ['not used for too long', { unusedDays: 1 }, REJECT],
+        ['revoked, and switched on again by somebody', { revokedMs: 1 }, REJECT],
+        ['of the user before', { directoryId: 'id-before' }, REJECT],
+      ] as const
+    ).map(([name, change, expected]) => [
+      `smtp closed, and the app password ${name}`,
+      [
+        {
+          mailbox: { ...mailbox, services: { smtp: false } },
+          appPasswords: [{ ...app, own: { ...own, ...change }, services: new Set(['smtp'] as const) }],
+        },
+        expected,
+      ] as const,
+    ]),
+  ),
   'smtp closed, and the app password revoked': [
     {
       mailbox: { ...mailbox, services: { smtp: false } },

@@ -5,9 +5,10 @@
 import type { DirectorySettings } from '../../config/settings.ts'
 import type { Why } from '../../login/outcome.ts'
 import { ownerOf, type Account } from '../account.ts'
+import { lifeOf } from '../app-password-life.ts'
 import { isLocked } from '../lock.ts'
 import { standingOf } from '../standing.ts'
-import type { StoredAccount } from '../stored.ts'
+import type { StoredAccount, StoredAppPassword } from '../stored.ts'
 
 export type MaySend =
   | { readonly kind: 'may' }
@@ -18,7 +19,7 @@ const MAY: MaySend = Object.freeze({ kind: 'may' })
 
 /** What rows alone say is told first: it needs no directory. `nowMs` is wall-clock time. */
 export function maySend(account: Account, settings: DirectorySettings, nowMs: number): MaySend {
-  const why = isLocked(account.stored, nowMs) ? 'locked' : whyRowsRefuse(account.stored)
+  const why = isLocked(account.stored, nowMs) ? 'locked' : whyRowsRefuse(account.stored, nowMs)
   if (why !== undefined) return { kind: 'refused', why }
   const owner = ownerOf(account)
   switch (owner.kind) {
@@ -37,7 +38,16 @@ export function maySend(account: Account, settings: DirectorySettings, nowMs: nu
   }
 }
 
-function whyRowsRefuse({ domain, mailbox, appPasswords }: StoredAccount): Why | undefined {
+/** Whether some app password opens the mailbox for sending now, from wherever. */
+function maySendBy(row: StoredAppPassword, directoryId: string | undefined, nowMs: number): boolean {
+  const { active, services, own, lastUsedMs } = row
+  if (!services.has('smtp')) return false
+  if (own === undefined) return active
+  const isOther = own.directoryId !== undefined && own.directoryId !== directoryId
+  return !isOther && lifeOf(own, active, lastUsedMs, nowMs) === 'active'
+}
+
+function whyRowsRefuse({ domain, mailbox, appPasswords }: StoredAccount, nowMs: number): Why | undefined {
   if (domain === undefined) return 'domain_not_hosted'
   if (!domain.active) return 'domain_inactive'
   if (mailbox === undefined) return 'no_such_user'
@@ -46,7 +56,6 @@ function whyRowsRefuse({ domain, mailbox, appPasswords }: StoredAccount): Why | 
   if (mailbox.kind !== '') return 'mailbox_is_resource'
   // Which password opened the session is not told; closed is it only where none can have.
   const isOpen =
-    mailbox.services.smtp !== false ||
-    appPasswords.some(({ active, services }) => active && services.has('smtp'))
+    mailbox.services.smtp !== false || appPasswords.some((row) => maySendBy(row, mailbox.directoryId, nowMs))
   return isOpen ? undefined : 'service_closed'
 }
