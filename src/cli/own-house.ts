@@ -1,6 +1,6 @@
 /** The rooms of the daemon without its doors: for commands that find no daemon to ask. */
 import type { LoadedConfig } from '../config/load.ts'
-import type { House } from '../daemon.ts'
+import type { House } from '../house.ts'
 import { createLogger } from '../telemetry/log.ts'
 import type { Io } from './command.ts'
 import { version } from './run.ts'
@@ -13,7 +13,7 @@ export async function withOwnHouse<T>(
 ): Promise<T> {
   io.err('mailpassd: no daemon answers on the admin socket; opening the database and the directory myself\n')
   const logger = createLogger('warn', { destination: { write: (line) => io.err(line) } })
-  const { openHouse } = await import('../daemon.ts')
+  const { openHouse } = await import('../house.ts')
   const house = await openHouse(loaded, logger, version())
   try {
     return await work(house)

@@ -92,20 +92,3 @@ function checkNetworks(given: readonly string[]): readonly string[] {
   })
   return [...new Set(networks)]
 }
-
-const ISO_TIME =
-  /^(\d{4}-\d\d-\d\d)(?:T([01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d))?$/
-
-/**
- * The time that an ISO 8601 text names, as RFC 3339 writes it (with `Z` or an offset, seconds may be left out), or the
- * beginning of a date in UTC. Milliseconds since the epoch; undefined where it is none.
- */
-export function parseIsoTime(text: string): number | undefined {
-  const date = ISO_TIME.exec(text)?.[1]
-  if (date === undefined) return undefined
-  // 31 April would be taken for 1 May.
-  const day = Date.parse(`${date}T00:00:00Z`)
-  if (Number.isNaN(day) || !new Date(day).toISOString().startsWith(date)) return undefined
-  const atMs = Date.parse(text)
-  return Number.isNaN(atMs) ? undefined : atMs
-}

@@ -63,6 +63,8 @@ t.test('migrate shows what it would do, does it, and then has nothing to do', as
 
 t.test('domain add, show, set', async (t) => {
   const { cli, json } = embedded(t)
+  t.match(await cli('domain show --all'), { code: 66, err: /there is no database in .*--data-dir/ })
+  await cli('migrate')
   t.match(await cli('domain show --all'), { code: 0, out: '', err: /domain add NAME/ })
   t.match(await cli('domain add Bücher.example'), { code: 0, out: /domain: +xn--bcher-kva\.example\n/ })
   t.match(await json('domain add example.org --no-autojoin --template Default --max-mailboxes 5'), {
@@ -135,6 +137,7 @@ t.test('mailbox show, rebind', async (t) => {
     address: 'jane@example.org',
     directory_id_before: null,
     directory_id: 'id-9',
+    unbound_app_passwords: [],
   })
   t.match(await cli('mailbox show nobody@example.org'), { code: 66, err: /no mailbox nobody/ })
   t.match(await cli('mailbox rebind nobody@example.org'), { code: 66, err: /no mailbox nobody/ })

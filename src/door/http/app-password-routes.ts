@@ -4,10 +4,11 @@
  */
 import { Type } from 'typebox'
 import { appPasswordJson, type AppPasswords } from '../../credential/app-passwords.ts'
-import { MAX_NETWORKS, MAX_UNUSED_DAYS, parseIsoTime } from '../../credential/app-password-wish.ts'
+import { MAX_NETWORKS, MAX_UNUSED_DAYS } from '../../credential/app-password-wish.ts'
 import { MailpassdError } from '../../errors.ts'
 import { parseAddress, type Address } from '../../login/address.ts'
 import { FLAGGED_SERVICES } from '../../login/service.ts'
+import { parseIsoTime } from '../../time-text.ts'
 import { ApiError, ErrorBody } from './api-error.ts'
 import type { HttpApp } from './base-app.ts'
 

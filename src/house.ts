@@ -1,0 +1,182 @@
+/**
+ * Adapters and rooms, wired: everything that a login needs. Together with daemon.ts, which puts the doors before it,
+ * the composition root: nothing else builds an adapter.
+ */
+import { AccountMemory } from './account/accounts.ts'
+import { createMailMaps } from './account/maps/mail-maps.ts'
+import { createUserDb } from './account/userdb.ts'
+import { systemClock } from './clock.ts'
+import type { LoadedConfig } from './config/load.ts'
+import { settingsFromConfig } from './config/settings.ts'
+import { createAppPasswords } from './credential/app-passwords.ts'
+import { Memo } from './credential/memo.ts'
+import { CredentialVerifier } from './credential/verify.ts'
+import { openDovecots, sessionEnding } from './dovecot/open.ts'
+import { openDirectory } from './directory/open.ts'
+import { watchDirectory } from './directory/watched.ts'
+import { createExplain } from './explain/explain.ts'
+import { createLoginLog } from './login-log/login-log.ts'
+import { decide } from './login/decide.ts'
+import { createLogin } from './login/login.ts'
+import { createApply } from './mailbox/apply.ts'
+import { besideOf, openConsumers } from './mailcow/consumers.ts'
+import { createSogoPassword } from './mailcow/sogo-password.ts'
+import { isStuck } from './outbox/figures.ts'
+import { createPasswordPool } from './password/pool.ts'
+import { openPolicy } from './policy/policy.ts'
+import { openStore } from './store/database.ts'
+import type { Logger } from './telemetry/logger.ts'
+import { createMetrics } from './telemetry/metrics.ts'
+import { sparing } from './telemetry/sparing.ts'
+
+/** Design §3 rule 2: what a login waits for the directory, and the oldest record that answers then. */
+const DIRECTORY_WAIT_MS = 2000
+export const DIRECTORY_STALE_MS = 5 * 60 * 1000
+
+export type House = Awaited<ReturnType<typeof openHouse>>
+
+/** Builds adapters and rooms. Nothing listens; MariaDB and Keycloak may be down. Throws config_*, store_*. */
+export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logger, version: string) {
+  const clock = systemClock
+  const outageLogger = sparing(logger, clock)
+  const metrics = createMetrics({ version })
+  const store = await openStore(
+    { ...config.store, dataDir },
+    { clock, logger, beside: besideOf(config), ending: sessionEnding(config) },
+  )
+  const directory = watchDirectory(await openDirectory(config.directory, dataDir, { clock, logger }), {
+    clock,
+    waitMs: DIRECTORY_WAIT_MS,
+    record: (...call) => metrics.recordDirectoryRequest(...call),
+  })
+  const frozen = settingsFromConfig(config.directory, config.store)
+  const settings = () => frozen
+  const pool = createPasswordPool({
+    allowWeak: config.password.allow_weak ?? false,
+    argon2MemoryMib: config.password.argon2_memory_mib,
+    workers: config.password.workers,
+    clock,
+  })
+  const accounts = new AccountMemory({
+    source: store.accounts,
+    directory,
+    settings,
+    clock,
+    logger: outageLogger,
+    limits: {
+      maxAccounts: config.memory.accounts,
+      storeFreshMs: config.store.fresh_seconds * 1000,
+      freshMs: config.directory.fresh_seconds * 1000,
+      unknownMs: config.directory.unknown_seconds * 1000,
+      waitMs: DIRECTORY_WAIT_MS,
+      staleMs: DIRECTORY_STALE_MS,
+    },
+  })
+  const memo = new Memo(config.memory.memo_entries, clock)
+  const verifier = new CredentialVerifier(memo, pool)
+  const apply = createApply(store.mailboxes)
+  const { sogo_password_file: sogoFile, sogo_networks: sogoNetworks } = config.compat
+  const sogoPassword =
+    sogoFile === undefined || sogoNetworks.length === 0
+      ? undefined
+      : createSogoPassword({ path: sogoFile, clock, logger })
+  const rooms = {
+    policy: openPolicy,
+    accounts,
+    verifier,
+    apply,
+    settings,
+    clock,
+    ...(sogoPassword === undefined ? {} : { sogoPassword }),
+  }
+  const log = createLoginLog({
+    writer: store.loginLog,
+    metrics,
+    logger,
+    clock,
+    mode: config.log.logins,
+    retentionDays: config.log.retention_days,
+    saslLog: true,
+  })
+  const login = createLogin({
+    decide: (request) => decide(request, rooms),
+    policy: openPolicy,
+    log,
+    clock,
+    logger: outageLogger,
+  })
+  const explain = createExplain({
+    policy: openPolicy,
+    accounts,
+    settings,
+    hashes: pool,
+    names: store.names,
+    log: store.loginLog,
+    pendingOf: (mailbox) => log.pendingOf(mailbox),
+    clock,
+    logger: outageLogger,
+  })
+  metrics.watch({
+    passwordPool: () => pool.figures(),
+    records: () => accounts.size,
+    loginLogPending: () => log.pending(),
+  })
+
+  return {
+    clock,
+    store,
+    directory,
+    accounts,
+    metrics,
+    log,
+    login,
+    pool,
+    memo,
+    sogoPassword,
+    explain,
+    consumers: [
+      ...(await openConsumers(config, clock)),
+      ...openDovecots(config, {
+        isWanted: (address, cause) => store.locks.isWanted(address, cause),
+        logger,
+      }),
+    ],
+    appPasswords: createAppPasswords({
+      rows: store.appPasswords,
+      // Rarely called for: none of its modules belong to the start of the daemon.
+      hash: async (secret) => (await import('./password/make.ts')).makeHash('SSHA512', secret),
+      clock,
+      changed: ({ full }) => accounts.changed({ kind: 'mailbox', address: full }),
+    }),
+    userdb: createUserDb(accounts, config.userdb, outageLogger),
+    maps: createMailMaps({
+      source: store.maps,
+      accounts,
+      settings,
+      clock,
+      logger: outageLogger,
+      recipientDelimiter: config.socketmap.recipient_delimiter,
+    }),
+    /** Known users can log in while the database answers; without the directory only those with a recent record. */
+    async readiness() {
+      const isStoreUp = await store.ping().then(
+        () => true,
+        () => false,
+      )
+      const failure = directory.lastFailure()
+      const waiting = isStoreUp ? await store.outbox.pending().catch(() => []) : []
+      const degraded = [
+        ...(isStoreUp ? [] : ['store_down']),
+        ...(failure === undefined ? [] : ['directory_down']),
+        ...(isStuck(waiting, clock.nowMs()) ? ['outbox_stuck'] : []),
+      ]
+      return { ready: isStoreUp, degraded }
+    },
+    async close() {
+      await log.close()
+      await pool.close()
+      await Promise.all([directory.close(), store.close()])
+      metrics.close()
+    },
+  }
+}
