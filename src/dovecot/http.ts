@@ -47,12 +47,17 @@ export function doveadmHttp({ name, url, apiKey, caFile, timeoutMs }: DoveadmHtt
       signal,
       headers: {
         authorization,
+        // With `close`, as Node sends it otherwise, Dovecot 2.3 never answers a request whose key is wrong.
+        connection: 'keep-alive',
         'content-type': 'application/json',
         'content-length': Buffer.byteLength(body),
       },
     }
     return new Promise((resolve, reject) => {
-      const onResponse = (response: IncomingMessage) => void collect(response).then(resolve, reject)
+      const onResponse = (response: IncomingMessage) =>
+        void collect(response)
+          .finally(() => request.destroy())
+          .then(resolve, reject)
       const request =
         target.protocol === 'https:'
           ? https.request(target, { ...options, ...(ca === undefined ? {} : { ca }) }, onResponse)

@@ -13,6 +13,9 @@ import type { Test } from 'tap'
 import { keycloakAndMariadb, hash, mailUser } from './backend.ts'
 import { httpLogin, MAILPASSD, startDaemon, TOKEN, type RunningDaemon } from './daemon.ts'
 import { parseJsonObject } from './json.ts'
+import { targetOf } from '../../src/dovecot/doveadm.ts'
+import { doveadmHttp } from '../../src/dovecot/http.ts'
+import { Secret } from '../../src/secret.ts'
 import { dovecotMissing, startDovecot, type Dovecot } from '../servers/dovecot.ts'
 import { startFaultProxy } from '../servers/fault-proxy.ts'
 import { imapLogin, LineClient, plainResponse } from '../servers/lines.ts'
@@ -154,6 +157,23 @@ async function run(t: Test, way: Way): Promise<void> {
   if (old === undefined || recent === undefined) throw new Error('no Dovecot')
 
   if (way === 'url') {
+    t.test('a wrong key is told, by both versions and before the time is over', async (t) => {
+      const target = targetOf(user('nobody'))
+      if (target === undefined) throw new Error('no target')
+      for (const [index, { version }] of dovecots.entries()) {
+        const url = `http://127.0.0.1:${doveadmPorts[index] ?? 0}`
+        const options = { name: version, url, caFile: undefined, timeoutMs: 8000 }
+        const kick = async (key: string) =>
+          await doveadmHttp({ ...options, apiKey: Secret.fromText(key) }).run(
+            'kick',
+            target,
+            new AbortController().signal,
+          )
+        await t.rejects(kick('another key'), { message: /answer 401: the API key is not/ }, version)
+        await t.resolves(kick(API_KEY), version)
+      }
+    })
+
     t.test('a Dovecot that is down when the account is locked ends its sessions when it is up', async (t) => {
       const session = await openSession(old.ports.imap, user('late'))
       const locked = await lockByCommand(daemon, 'lock', user('late'))
