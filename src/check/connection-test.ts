@@ -9,7 +9,7 @@ import { settingsFromConfig } from '../config/settings.ts'
 import type { ExitCode } from '../errors.ts'
 import type { DirectoryProbe } from './directory-probe.ts'
 import { directorySteps } from './directory-steps.ts'
-import { checkMemcached, checkRedis } from './beside.ts'
+import { checkDovecotEndpoints, checkMemcached, checkRedis } from './beside.ts'
 import { checkDovecot, type Environment } from './dovecot.ts'
 import { checkCaFile, checkDataDir, checkSogoPassword } from './files.ts'
 import { runSteps, type PlannedStep } from './run-steps.ts'
@@ -60,6 +60,7 @@ export function createConnectionTest(loaded: LoadedConfig, parts: TestedParts): 
           // No steps where they are not configured.
           { name: 'Redis', run: async () => checkRedis(loaded.config) },
           { name: 'memcached', run: async () => checkMemcached(loaded.config) },
+          { name: 'doveadm', run: async () => checkDovecotEndpoints(loaded.config) },
         ],
         limits,
       ),

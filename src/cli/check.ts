@@ -1,5 +1,5 @@
 /** `mailpassd check`: everything that can be known of an installation without serving, each with the way out. */
-import { checkMemcached, checkRedis } from '../check/beside.ts'
+import { checkDovecotEndpoints, checkMemcached, checkRedis } from '../check/beside.ts'
 import { checkDovecot } from '../check/dovecot.ts'
 import { checkCaFile, checkDataDir, checkSogoPassword } from '../check/files.ts'
 import { exitCodeOf, failed, ok, warning, type Step } from '../check/step.ts'
@@ -75,6 +75,7 @@ async function lookAt(examined: ExaminedConfig, io: Io): Promise<Step[]> {
     checkStore(loaded),
     checkRedis(config),
     checkMemcached(config),
+    checkDovecotEndpoints(config),
     checkDovecot(io.env),
   ])
   return [...steps, ...parts.flat()]

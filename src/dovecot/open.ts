@@ -46,6 +46,11 @@ export function openDovecots(
   })
 }
 
+/** Those that this node reaches, to try whether they answer. Throws config_unreadable, config_invalid. */
+export function reachedDovecots({ dovecot }: Pick<Config, 'dovecot'>): readonly Doveadm[] {
+  return dovecot.endpoints.map(reach).filter((doveadm) => doveadm !== undefined)
+}
+
 /** Undefined where another node does it. */
 function reach(endpoint: DovecotEndpointConfig): Doveadm | undefined {
   const { name, url, command, timeout_ms: timeoutMs } = endpoint

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { checkMemcached, checkRedis } from '../../src/check/beside.ts'
+import { checkDovecotEndpoints, checkMemcached, checkRedis } from '../../src/check/beside.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { testDir } from '../contract/store-subjects.ts'
@@ -20,6 +20,7 @@ t.test('no step where nothing is configured', async (t) => {
   const config = await configOf(t, '')
   t.same(await checkRedis(config), [])
   t.same(await checkMemcached(config), [])
+  t.same(await checkDovecotEndpoints(config), [])
 })
 
 t.test('away: a warning', async (t) => {
@@ -42,6 +43,30 @@ t.test('away: a warning', async (t) => {
       detail: /memcached 127\.0\.0\.1:1: .*ECONNREFUSED/,
       hint: /logins go on/,
     },
+  ])
+})
+
+t.test('Dovecots: each is told to end sessions that nobody has', async (t) => {
+  const config = await configOf(
+    t,
+    `[[dovecot.endpoints]]
+name = "away"
+url = "http://127.0.0.1:1"
+api_key = "a key"
+[[dovecot.endpoints]]
+name = "refuses"
+command = ["false"]
+[[dovecot.endpoints]]
+name = "does"
+command = ["true"]
+[[dovecot.endpoints]]
+name = "of-another-node"
+`,
+  )
+  t.match(await checkDovecotEndpoints(config), [
+    { name: 'doveadm', result: 'warning', detail: /away .*ECONNREFUSED/, hint: /open sessions go on/ },
+    { name: 'doveadm', result: 'warning', detail: /refuses .*exit code 1/ },
+    { name: 'doveadm', result: 'ok', detail: 'does: ends sessions when told to' },
   ])
 })
 

@@ -39,7 +39,7 @@ const WORDS = new Set([
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   account: [],
   // Judges what its ports say; adapters and store implement them.
-  check: ['config', 'credential', 'login-log', 'mailcow', 'password'],
+  check: ['config', 'credential', 'dovecot', 'login-log', 'mailcow', 'password'],
   config: [],
   credential: ['account', 'policy'],
   directory: [],
