@@ -23,10 +23,12 @@ import { Secret } from '../src/secret.ts'
 import { openStore, type Store, type StoreOptions } from '../src/store/database.ts'
 import { silentLogger } from '../src/telemetry/logger.ts'
 import { addressOf, makePlan } from '../test/contract/store-plans.ts'
-import { sqliteOptions } from '../test/contract/store-subjects.ts'
 import { FakeDirectory, settings } from '../test/fakes/accounts.ts'
 
-const MANY = 1000
+const MANY: readonly Kind[] = [
+  { ours: 1, others: 999 },
+  { ours: 200, others: 800 },
+]
 const WARM_LOGINS = 20_000
 const COLD_LOGINS = 300
 
@@ -36,10 +38,24 @@ interface Place {
   readonly close: () => Promise<void>
 }
 
+const OPTIONS: StoreOptions = {
+  kind: 'sqlite',
+  schema: 'standalone',
+  path: 'store.sqlite',
+  host: '127.0.0.1',
+  port: 3306,
+  database: '',
+  user: 'root',
+  connections: 10,
+  timeout_ms: 3000,
+  fresh_seconds: 2,
+  dataDir: tmpdir(),
+}
+
 async function sqlite(): Promise<Place> {
   const dir = await mkdtemp(join(tmpdir(), 'mailpassd-bench-'))
   return {
-    options: sqliteOptions(dir),
+    options: { ...OPTIONS, dataDir: dir },
     async sql(text) {
       const database = new DatabaseSync(join(dir, 'store.sqlite'))
       database.exec(text)
@@ -55,7 +71,7 @@ async function mariadb(socket: string): Promise<Place> {
   await connection.query(`create database \`${name}\` collate utf8mb4_general_ci`)
   await connection.query(`use \`${name}\``)
   return {
-    options: { ...sqliteOptions(tmpdir()), kind: 'mysql', socket, database: name, user: 'root' },
+    options: { ...OPTIONS, kind: 'mysql', socket, database: name },
     async sql(text) {
       await connection.query(text)
     },
@@ -66,30 +82,42 @@ async function mariadb(socket: string): Promise<Place> {
   }
 }
 
-/** A mailbox with its own password and so many app passwords; gives one of them that is neither first nor last. */
-async function fill(place: Place, store: Store, local: string, count: number): Promise<string> {
-  const full = `${local}@example.org`
+interface Kind {
+  /** How many of ours; a mailbox may have 200. */
+  readonly ours: number
+  /** How many that were made elsewhere. */
+  readonly others: number
+}
+
+let nextId = 1
+
+/** A mailbox with its own password and so many app passwords; gives one of ours, and the address. */
+async function fill(place: Place, store: Store, { ours, others }: Kind): Promise<[string, string]> {
+  const full = `m${nextId}@example.org`
   await store.mailboxes.apply(addressOf(full), makePlan)
   // No directory is asked about it: what is measured is the app passwords.
   await place.sql(
     `update mailbox set authsource = 'mailcow', password = '{BLF-CRYPT}x' where username = '${full}'`,
   )
   const rows: string[] = []
-  const ours: string[] = []
-  let chosen = ''
-  for (let at = 0; at < count; at += 1) {
+  const own: string[] = []
+  let password = ''
+  for (let at = 0; at < ours + others; at += 1) {
     const { tag, secret } = makeAppPassword()
     const hash = await makeHash('SSHA512', secret)
-    const id = (count === 1 ? 0 : 10) + at + 1
-    rows.push(`(${id}, 'device ${at}', '${full}', 'example.org', '${hash}')`)
-    ours.push(`(${id}, '${full}', '${hash}', '${tag}', '[]', 0)`)
-    if (at === Math.floor(count / 2)) chosen = secret.reveal().toString('latin1')
+    rows.push(`(${nextId}, 'device ${at}', '${full}', 'example.org', '${hash}')`)
+    // The oldest are ours.
+    if (at < ours) {
+      own.push(`(${nextId}, '${full}', '${hash}', '${tag}', '[]', 0)`)
+      password = secret.reveal().toString('latin1')
+    }
+    nextId += 1
   }
   await place.sql(`insert into app_passwd (id, name, mailbox, domain, password) values ${rows.join(', ')}`)
   await place.sql(
-    `insert into mailpassd_app_password (id, mailbox, hash, tag, networks, created_ms) values ${ours.join(', ')}`,
+    `insert into mailpassd_app_password (id, mailbox, hash, tag, networks, created_ms) values ${own.join(', ')}`,
   )
-  return chosen
+  return [full, password]
 }
 
 function roomsOn(store: Store, verifier: CredentialVerifier): Rooms {
@@ -150,19 +178,21 @@ async function medianUs(times: number, run: () => Promise<void>): Promise<number
   return (tookMs.sort((a, b) => a - b)[Math.floor(times / 2)] ?? Number.NaN) * 1000
 }
 
+const text = (us: number) => `${us.toFixed(us < 100 ? 1 : 0)} us`
+
 async function compare(name: string, place: Place): Promise<void> {
   const store = await openStore(place.options, { clock: systemClock, logger: silentLogger })
   try {
     await store.domains.add('example.org', { template: 'Default' })
-    const one = await fill(place, store, 'one', 1)
-    const many = await fill(place, store, 'many', MANY)
-    const few = await measure(store, 'one@example.org', one)
-    const lots = await measure(store, 'many@example.org', many)
-    for (const kind of ['warmUs', 'coldUs'] as const)
+    const base = await measure(store, ...(await fill(place, store, { ours: 1, others: 0 })))
+    console.log(`${name}: with 1 app password: warm ${text(base.warmUs)}, cold ${text(base.coldUs)}`)
+    for (const kind of MANY) {
+      const { warmUs, coldUs } = await measure(store, ...(await fill(place, store, kind)))
       console.log(
-        `${name.padEnd(8)} ${kind === 'warmUs' ? 'warm' : 'cold'}  1: ${few[kind].toFixed(1)} us  ` +
-          `${MANY}: ${lots[kind].toFixed(1)} us  ratio ${(lots[kind] / few[kind]).toFixed(2)}`,
+        `${name}: with 1,000, ${kind.ours} of ours: warm ${text(warmUs)}, ratio ${(warmUs / base.warmUs).toFixed(2)}; ` +
+          `cold ${text(coldUs)}, ratio ${(coldUs / base.coldUs).toFixed(2)}`,
       )
+    }
   } finally {
     await store.close()
     await place.close()

@@ -58,6 +58,9 @@ export interface OwnAppPassword {
   readonly revokedMs: number | undefined
 }
 
+/** App passwords made elsewhere (without a tag, each perhaps a bcrypt) that one login tries, last used first. */
+export const MAX_UNTAGGED = 20
+
 export interface StoredAppPassword {
   readonly id: number
   readonly hash: string
@@ -93,7 +96,10 @@ export interface StoredAccount {
   readonly mailbox: StoredMailbox | undefined
   /** May be there without a mailbox. One whose time is over still is here: account/lock.ts. */
   readonly lock: StoredLock | undefined
+  /** All of ours; of those made elsewhere the active ones that are tried. */
   readonly appPasswords: readonly StoredAppPassword[]
+  /** How many more active ones were made elsewhere: too many to be tried. Absent: none. */
+  readonly othersLeftOut?: number
   readonly making: MakingFacts | undefined
 }
 

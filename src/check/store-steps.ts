@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts'
 import type { StoreConfig } from '../config/schema.ts'
 import type { DirectorySettings } from '../config/settings.ts'
-import { MAX_UNTAGGED } from '../credential/candidates.ts'
+import { MAX_UNTAGGED } from '../account/stored.ts'
 import type { PlannedStep } from './run-steps.ts'
 import { found } from './step.ts'
 import {

@@ -8,7 +8,7 @@ import { settingsFromConfig } from '../config/settings.ts'
 import { withStore, type Store } from '../store/database.ts'
 import { silentLogger } from '../telemetry/logger.ts'
 import { judgeAppPasswords, judgeTemplates } from '../check/store.ts'
-import { MAX_UNTAGGED } from '../credential/candidates.ts'
+import { MAX_UNTAGGED } from '../account/stored.ts'
 import { failed, failedBy, ok, warning, type Step } from '../check/step.ts'
 
 const NAME = 'store'

@@ -79,11 +79,11 @@ ${STORE_OPTIONS_HELP}`,
     })
     const address = addressArgument(options.positionals[0] ?? '')
     const shown = await withConfiguredStore(options, io, async (store): Promise<Shown> => {
-      const { mailbox, appPasswords } = await store.accounts.loadAccount(address)
+      const { mailbox, appPasswords, othersLeftOut = 0 } = await store.accounts.loadAccount(address)
       if (mailbox === undefined) throw new MailpassdError('not_found', `there is no mailbox ${address.full}`)
       const binding = await store.mailboxes.lookupBinding(address)
       const lock = await store.locks.lookup(address)
-      const active = appPasswords.filter((each) => each.active).length
+      const active = appPasswords.filter((each) => each.active).length + othersLeftOut
       return { mailbox, appPasswords: active, binding, lock }
     })
     if (options.flag('json')) {

@@ -3,10 +3,7 @@
  * 1,000 app passwords few are compared: the one whose tag the password has, else at most 20 of those without a tag.
  */
 import { ownerOf, type Account } from '../account/account.ts'
-import type { StoredAppPassword } from '../account/stored.ts'
-
-/** Rows without a tag (made by mailcow, each perhaps a bcrypt) that one attempt compares, last used first. */
-export const MAX_UNTAGGED = 20
+import { MAX_UNTAGGED, type StoredAppPassword } from '../account/stored.ts'
 
 export type Candidate =
   | {
@@ -56,7 +53,12 @@ export function candidatesFor(account: Account, tag: string | undefined): Candid
   // A main password may look like one of ours, by chance or because it was copied; it costs one comparison.
   if (tagged !== undefined) return { tagged, others: main, leftOut: 0, excluded: false }
   const others = index.untagged.length === 0 ? main : [...index.untagged, ...main]
-  return { tagged, others, leftOut: index.leftOut, excluded: index.byTag.size > 0 }
+  return {
+    tagged,
+    others,
+    leftOut: index.leftOut + (account.stored.othersLeftOut ?? 0),
+    excluded: index.byTag.size > 0,
+  }
 }
 
 /** This candidate as the rows have it now, or undefined where its hash does not count any more. */
@@ -99,11 +101,10 @@ function indexOf(rows: readonly StoredAppPassword[]): Index {
   const untagged: StoredAppPassword[] = []
   for (const row of rows) {
     if (row.own === undefined) untagged.push(row)
-    // Newest first: of two with one tag, which nobody of ours makes, the newest counts.
-    else if (!byTag.has(row.own.tag)) byTag.set(row.own.tag, toCandidate(row))
+    // Of two with one tag, which nobody of ours makes, the newest counts.
+    else if ((byTag.get(row.own.tag)?.row.id ?? 0) < row.id) byTag.set(row.own.tag, toCandidate(row))
   }
-  // A stable sort: of those never used, and of those used at one time, the newest first.
-  untagged.sort((a, b) => (b.lastUsedMs ?? 0) - (a.lastUsedMs ?? 0))
+  untagged.sort((a, b) => (b.lastUsedMs ?? 0) - (a.lastUsedMs ?? 0) || b.id - a.id)
   const index = {
     byTag,
     untagged: untagged.slice(0, MAX_UNTAGGED).map(toCandidate),

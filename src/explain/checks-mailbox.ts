@@ -134,8 +134,9 @@ export function appPasswordChecks(
   credentials: readonly CredentialAnswer[],
 ): Finding[] {
   const rows = account.stored.appPasswords
+  const { othersLeftOut = 0 } = account.stored
   if (rows.length === 0) return [note('none that is on')]
-  return rows.map((row): Finding => {
+  const findings = rows.map((row): Finding => {
     const told = credentials.find(({ id }) => id === `app:${row.id}`)
     const name = told?.name ?? null
     const protocols = [...row.services].join(' ') || 'no protocol'
@@ -144,4 +145,7 @@ export function appPasswordChecks(
     if (told === undefined || told.answer === 'yes') return ok(text)
     return refuses(told.why, `${text}; ${told.why}`)
   })
+  if (othersLeftOut === 0) return findings
+  const leftOut = `${othersLeftOut} more that mailpassd did not make are not tried`
+  return [...findings, refuses('too_many_app_passwords', leftOut)]
 }

@@ -6,7 +6,8 @@ import type { MailboxTemplate } from '../mailbox/template.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import {
   accountQuery,
-  appPasswordQuery,
+  otherAppPasswordQuery,
+  ownAppPasswordQuery,
   makingQuery,
   totalsQuery,
   type AccountRow,
@@ -16,7 +17,7 @@ import {
   type TotalsRow,
 } from './account-query.ts'
 import { toAccount, toMaking, toTotals } from './account-row.ts'
-import { toAppPasswords } from './app-password-row.ts'
+import { toAppPasswords, type ReadAppPasswordRow } from './app-password-row.ts'
 import type { Border } from './border.ts'
 import type { Reader, Writer } from './dialect/dialect.ts'
 import type { DomainTotals, Totals } from './domain-totals.ts'
@@ -48,7 +49,8 @@ export class Accounts implements AccountSource {
   readonly #queries: {
     readonly withTfa: AddressedQuery<AccountRow>
     readonly withoutTfa: AddressedQuery<AccountRow>
-    readonly appPasswords: AddressedQuery<AppPasswordRow>
+    readonly ownAppPasswords: AddressedQuery<ReadAppPasswordRow>
+    readonly otherAppPasswords: AddressedQuery<AppPasswordRow>
     readonly totals: AddressedQuery<TotalsRow>
     readonly making: AddressedQuery<MakingRow>
   }
@@ -63,7 +65,8 @@ export class Accounts implements AccountSource {
     this.#queries = {
       withTfa: accountQuery(reader, true),
       withoutTfa: accountQuery(reader, false),
-      appPasswords: appPasswordQuery(reader),
+      ownAppPasswords: ownAppPasswordQuery(reader),
+      otherAppPasswords: otherAppPasswordQuery(reader),
       totals: totalsQuery(reader),
       making: makingQuery(reader),
     }
@@ -91,8 +94,10 @@ export class Accounts implements AccountSource {
       return { ...account, appPasswords: [], making }
     }
     const hasAppPasswords = Number(row.app_passwords) > 0
-    const found = hasAppPasswords ? await db.executeQuery(this.#queries.appPasswords(address)) : { rows: [] }
-    return { ...account, appPasswords: toAppPasswords(found.rows, address.full), making: undefined }
+    if (!hasAppPasswords) return { ...account, appPasswords: [], making: undefined }
+    const ours = await db.executeQuery(this.#queries.ownAppPasswords(address))
+    const others = await db.executeQuery(this.#queries.otherAppPasswords(address))
+    return { ...account, ...toAppPasswords(ours.rows, others.rows, address.full), making: undefined }
   }
 
   async #loadMaking(

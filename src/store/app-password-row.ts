@@ -1,11 +1,16 @@
 /** Rows of app passwords as values: mailcow's row, what we know of it beside that, and its last use. */
-import type { OwnAppPassword, StoredAppPassword } from '../account/stored.ts'
+import type { OwnAppPassword, StoredAccount, StoredAppPassword } from '../account/stored.ts'
 import { MailpassdError } from '../errors.ts'
 import type { ListedAppPassword } from '../credential/app-passwords.ts'
 import { FLAGGED_SERVICES, type FlaggedService } from '../login/service.ts'
 import type { AppPasswordRow } from './account-query.ts'
 
-type ListedRow = AppPasswordRow & {
+/** As APP_PASSWORD_COLUMNS has it. */
+export type ReadAppPasswordRow = Omit<AppPasswordRow, 'others' | 'created_ms'> & {
+  readonly created_ms: number | string | null
+}
+
+type ListedRow = ReadAppPasswordRow & {
   readonly name: string
   readonly last_service: string | null
   readonly last_network: string | null
@@ -44,9 +49,16 @@ export const LISTED_COLUMNS = [
   'u.last_network as last_network',
 ] as const
 
-/** App passwords whose mailbox is exactly this one, newest first. Throws MailpassdError store_failed. */
-export function toAppPasswords(rows: readonly AppPasswordRow[], full: string): readonly StoredAppPassword[] {
-  return rows.flatMap((row) => {
+/**
+ * App passwords whose mailbox is exactly this one, newest first: ours and those made elsewhere, which say how many of
+ * them there are. Throws MailpassdError store_failed.
+ */
+export function toAppPasswords(
+  ours: readonly ReadAppPasswordRow[],
+  others: readonly AppPasswordRow[],
+  full: string,
+): Pick<StoredAccount, 'appPasswords' | 'othersLeftOut'> {
+  const appPasswords = [...ours, ...others].flatMap((row): readonly StoredAppPassword[] => {
     if (row.mailbox !== full) return []
     const own = toOwn(row)
     const isActive = row.active === 1
@@ -63,6 +75,8 @@ export function toAppPasswords(rows: readonly AppPasswordRow[], full: string): r
       },
     ]
   })
+  appPasswords.sort((a, b) => b.id - a.id)
+  return { appPasswords, othersLeftOut: Number(others[0]?.others ?? 0) - others.length }
 }
 
 /** One row for a list, inactive ones too; none where its mailbox is another one's. Throws MailpassdError store_failed. */
@@ -85,12 +99,16 @@ export function listedOf(row: ListedRow, full: string): readonly ListedAppPasswo
   ]
 }
 
-function servicesOf(row: AppPasswordRow): readonly FlaggedService[] {
+function servicesOf(row: Pick<AppPasswordRow, FlaggedService>): readonly FlaggedService[] {
   return FLAGGED_SERVICES.filter((service) => row[service] === 1)
 }
 
 /** The id may have been another mailbox's; ours may have been used under the name that the mailbox had. */
-function lastUsedMs(row: AppPasswordRow, own: OwnAppPassword | undefined, full: string): number | undefined {
+function lastUsedMs(
+  row: ReadAppPasswordRow,
+  own: OwnAppPassword | undefined,
+  full: string,
+): number | undefined {
   const isOfThis = row.use_mailbox === full || (own !== undefined && row.use_mailbox === row.own_mailbox)
   return isOfThis ? numberOf(row.last_ms) : undefined
 }
@@ -99,7 +117,7 @@ function lastUsedMs(row: AppPasswordRow, own: OwnAppPassword | undefined, full: 
  * The hash, which has a salt of its own, says that it is our password, whatever its mailbox was called when it was
  * made: mailcow renames mailboxes, and an expiry or a network that was lost with the old name would open it for good.
  */
-function toOwn(row: AppPasswordRow): OwnAppPassword | undefined {
+function toOwn(row: ReadAppPasswordRow): OwnAppPassword | undefined {
   if (row.own_hash !== row.password) return undefined
   return {
     tag: row.tag ?? '',

@@ -152,9 +152,9 @@ async function contract(subject: Subject, t: Test): Promise<void> {
     t.same(
       appPasswords.map((row) => [row.id, row.lastUsedMs]),
       [
+        [listed[2]?.id, undefined],
         [newer.id, undefined],
         [id, NOW_MS],
-        [listed[2]?.id, undefined],
         [listed[4]?.id, undefined],
       ],
       'a login needs the active ones',
@@ -368,17 +368,48 @@ async function contract(subject: Subject, t: Test): Promise<void> {
     t.same(await store.probe.crowded(2), [{ mailbox: JANE.full, count: 3 }])
   })
 
-  t.test('of more rows than are looked at, ours are not crowded out', async (t) => {
+  t.test('of 1,000 made elsewhere a login gets 20, those used last first; all of ours', async (t) => {
     const { place, store, create } = await hosting(subject, t)
     const { id } = await create()
     const values = Array.from(
-      { length: 1005 },
+      { length: 1000 },
       (_, at) => `('p${at}', '${JANE.full}', 'example.org', 'x${at}')`,
     )
     await place.sql(`insert into app_passwd (name, mailbox, domain, password) values ${values.join(', ')}`)
-    const { appPasswords } = await store.accounts.loadAccount(JANE)
-    t.equal(appPasswords.length, 1000)
-    t.equal(appPasswords[0]?.id, id)
+    // Another's, which mailcow's collation takes for hers.
+    if (subject.folds) {
+      await place.sql(
+        `insert into app_passwd (name, mailbox, domain, password) values ('a', 'jäne@example.org', 'example.org', 'a')`,
+      )
+    }
+    const idOf = async (name: string) =>
+      Number((await place.sql('select id from app_passwd where name = ?', [name]))[0]?.['id'])
+    const used = { mailbox: JANE.full, service: 'imap', network: 'unknown' }
+    const [third, seventh] = [await idOf('p3'), await idOf('p7')]
+    await store.loginLog.writeAppPasswordUses([
+      { ...used, id: third, atMs: NOW_MS },
+      { ...used, id: seventh, atMs: NOW_MS - 1 },
+    ])
+    const { appPasswords, othersLeftOut } = await store.accounts.loadAccount(JANE)
+    t.equal(othersLeftOut, 980)
+    t.equal(appPasswords.length, 21)
+    const ids = appPasswords.map((row) => row.id)
+    t.ok([id, third, seventh, await idOf('p999'), await idOf('p982')].every((each) => ids.includes(each)))
+    t.notOk(ids.includes(await idOf('p981')))
+    await place.sql(`update app_passwd set active = 0 where name > 'p1' and name not in ('p3', 'p7')`)
+    const fewer = await store.accounts.loadAccount(JANE)
+    t.match(fewer, { othersLeftOut: 0 })
+    t.same(
+      fewer.appPasswords.map((row) => row.id),
+      [
+        seventh,
+        third,
+        ...(await place.sql(`select id from app_passwd where name in ('p0', 'p1')`))
+          .map((row) => Number(row['id']))
+          .reverse(),
+        id,
+      ],
+    )
   })
 }
 

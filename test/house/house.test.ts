@@ -39,7 +39,7 @@ const WORDS = new Set([
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   account: [],
   // Judges what its ports say; adapters and store implement them.
-  check: ['config', 'credential', 'dovecot', 'login-log', 'mailcow', 'password'],
+  check: ['account', 'config', 'credential', 'dovecot', 'login-log', 'mailcow', 'password'],
   config: [],
   credential: ['account', 'policy'],
   directory: [],
@@ -57,7 +57,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   policy: [],
   sasl: [],
   // How a row's JSON is read, and what work for others is called, is told by the room that uses it.
-  store: ['mailbox', 'mailcow', 'outbox'],
+  store: ['account', 'mailbox', 'mailcow', 'outbox'],
   telemetry: [],
   'embedded-default.ts': ['directory', 'password'],
   'cli.ts': ['cli'],

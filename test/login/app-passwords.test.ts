@@ -1,8 +1,12 @@
 /** Logins with app passwords: which rows are compared, and what is told of the one that matched. */
 import t from 'tap'
 import { AccountMemory } from '../../src/account/accounts.ts'
-import type { OwnAppPassword, StoredAccount, StoredAppPassword } from '../../src/account/stored.ts'
-import { MAX_UNTAGGED } from '../../src/credential/candidates.ts'
+import {
+  MAX_UNTAGGED,
+  type OwnAppPassword,
+  type StoredAccount,
+  type StoredAppPassword,
+} from '../../src/account/stored.ts'
 import type { HashAnswer, HashVerifier } from '../../src/credential/hash-verifier.ts'
 import { Memo } from '../../src/credential/memo.ts'
 import { CredentialVerifier } from '../../src/credential/verify.ts'
