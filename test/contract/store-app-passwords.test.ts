@@ -406,7 +406,7 @@ async function contract(subject: Subject, t: Test): Promise<void> {
         third,
         ...(await place.sql(`select id from app_passwd where name in ('p0', 'p1')`))
           .map((row) => Number(row['id']))
-          .reverse(),
+          .toReversed(),
         id,
       ],
     )
