@@ -82,6 +82,25 @@ function tell(io: Io, mailbox: string, password: string, made: AppPasswordView):
   )
 }
 
+const OPTION_OF = new Map([
+  ['name', '--name'],
+  ['protocols', '--protocols'],
+  ['expires_at', '--expires'],
+  ['unused_days', '--unused-days'],
+  ['allowed_networks', '--networks'],
+])
+
+/** The wish's fields have the HTTP interface's names; whoever typed options is told of those. */
+function withOptionNames(error: unknown): unknown {
+  if (!(error instanceof MailpassdError) || error.code !== 'input_invalid') return error
+  const colon = error.message.indexOf(':')
+  const option = OPTION_OF.get(error.message.slice(0, Math.max(0, colon)))
+  if (option === undefined) return error
+  return new MailpassdError('input_invalid', `app-password create: ${option}${error.message.slice(colon)}`, {
+    cause: error,
+  })
+}
+
 export const appPasswordCreate: Command = {
   name: 'app-password create',
   summary: 'Make a password for one device or program, and show it once',
@@ -118,7 +137,9 @@ ${STORE_OPTIONS_HELP}`,
     }
     const { made, secret } = await withConfiguredStore(options, io, (store) =>
       roomOf(store).create(address, wish),
-    )
+    ).catch((error: unknown) => {
+      throw withOptionNames(error)
+    })
     const password = secret.reveal().toString('latin1')
     secret.wipe()
     if (options.flag('json')) printJson(io, { address: address.full, password, ...appPasswordJson(made) })

@@ -94,9 +94,7 @@ Without limits: ${DEFAULT_LIMITS.maxMailboxes} mailboxes, ${DEFAULT_LIMITS.maxMa
       autojoin: !options.flag('no-autojoin'),
       template: options.text('template'),
     }
-    const added = await withConfiguredStore(options, io, (store) => store.domains.add(name, settings), {
-      makesDatabase: true,
-    })
+    const added = await withConfiguredStore(options, io, (store) => store.domains.add(name, settings), 'make')
     if (options.flag('json')) printJson(io, asJson(added))
     else print(io, added)
     return EXIT.ok

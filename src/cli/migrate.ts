@@ -28,8 +28,8 @@ Example:
     const [where, statements] = await withConfiguredStore(
       options,
       io,
-      async (store) => [store.where, await store.migrate({ dryRun: isDryRun })] as const,
-      { makesDatabase: true },
+      async (store, { where }) => [where, await store.migrate({ dryRun: isDryRun })] as const,
+      isDryRun ? 'in_memory' : 'make',
     )
     if (options.flag('json')) {
       printJson(io, { database: where, dry_run: isDryRun, statements })

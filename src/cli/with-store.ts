@@ -17,36 +17,48 @@ export const STORE_OPTIONS_HELP = `${CONFIG_OPTIONS_HELP}  --json           prin
   --help           this text
 `
 
+export interface StoreContext {
+  readonly loaded: LoadedConfig
+  readonly logger: Logger
+  /** The database, for messages. */
+  readonly where: string
+}
+
 /**
  * Opens the configured store, runs `work` and closes it. The embedded default's database is made by `serve` and by the
- * commands that say so: to others, that there is none is a mistaken directory. Throws MailpassdError config_*, store_*,
- * not_found.
+ * commands that say so: to others, that there is none is a mistaken directory. Where SQLite's file is absent, `in_memory`
+ * works on a database that is gone afterwards. `where` names the one that is meant. Throws MailpassdError config_*,
+ * store_*, not_found.
  */
 export async function withConfiguredStore<T>(
   args: Pick<Arguments<'config' | 'data-dir', never>, 'text'>,
   io: Io,
-  work: (store: Store, context: { readonly loaded: LoadedConfig; readonly logger: Logger }) => Promise<T>,
-  { makesDatabase = false }: { readonly makesDatabase?: boolean } = {},
+  work: (store: Store, context: StoreContext) => Promise<T>,
+  whenAbsent: 'refuse' | 'make' | 'in_memory' = 'refuse',
 ): Promise<T> {
   const path = chooseConfig(args)
-  const isMade = makesDatabase || path !== undefined
+  const isMade = whenAbsent === 'make' || (path !== undefined && whenAbsent === 'refuse')
   const loaded = await loadConfig({
     path,
     dataDir: args.text('data-dir'),
     env: io.env,
     makeDataDir: isMade,
   })
-  if (!isMade) mustBeThere(loaded)
+  const { config, dataDir } = loaded
+  const file = resolve(dataDir, config.store.path)
+  const isAbsent = !isMade && config.store.kind === 'sqlite' && !existsSync(file)
+  if (isAbsent && whenAbsent === 'refuse') throw noDatabase(dataDir)
   const warn: Logger['warn'] = (fields, text) => io.err(`mailpassd: ${text} ${JSON.stringify(fields)}\n`)
   const logger: Logger = { ...silentLogger, warn, error: warn }
-  const { config, dataDir } = loaded
   const context = { clock: systemClock, logger, ending: sessionEnding(config) }
-  return withStore({ ...config.store, dataDir }, context, (store) => work(store, { loaded, logger }))
+  const options = { ...config.store, dataDir, ...(isAbsent ? { path: ':memory:' } : {}) }
+  return withStore(options, context, (store) =>
+    work(store, { loaded, logger, where: isAbsent ? `SQLite ${file}` : store.where }),
+  )
 }
 
-function mustBeThere({ config, dataDir }: LoadedConfig): void {
-  if (existsSync(resolve(dataDir, config.store.path))) return
-  throw new MailpassdError(
+function noDatabase(dataDir: string): MailpassdError {
+  return new MailpassdError(
     'not_found',
     `there is no database in ${dataDir}: name the daemon's configuration by --config FILE, or where an embedded default ran by --data-dir DIR`,
   )

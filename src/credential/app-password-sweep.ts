@@ -46,8 +46,10 @@ export function startAppPasswordSweep(parts: {
   readonly rows: SweptRows
   readonly clock: Clock
   readonly logger: Logger
+  /** Nodes that were started together do not all look at once. */
+  readonly firstAfterMs?: number
 }): Sweep {
-  const { rows, clock, logger } = parts
+  const { rows, clock, logger, firstAfterMs = Math.random() * EVERY_MS } = parts
   let isStopped = false
   let isFailing = false
   let cancel: Cancel = () => {}
@@ -106,8 +108,7 @@ export function startAppPasswordSweep(parts: {
     })
   }
 
-  // Nodes that were started together do not all look at once.
-  schedule(Math.random() * EVERY_MS)
+  schedule(firstAfterMs)
   return {
     pass,
     async stop() {

@@ -123,13 +123,21 @@ export class AppPasswords implements AppPasswordRows, SweptRows {
       const gone = still.filter((row) => row.gone).map(({ id }) => id)
       const over = still.filter((row) => !row.gone)
       if (gone.length > 0) await trx.deleteFrom('mailpassd_app_password').where('id', 'in', gone).execute()
-      if (over.length === 0) return 0
-      const overIds = over.map(({ id }) => id)
-      await trx.updateTable('app_passwd').set({ active: 0 }).where('id', 'in', overIds).execute()
+      // What a transaction read is older than another node's commit: who changes the row is who counts it.
+      const ended: typeof over = []
+      for (const row of over) {
+        const updated = await trx
+          .updateTable('app_passwd')
+          .set({ active: 0 })
+          .where('id', '=', row.id)
+          .where('active', '=', 1)
+          .executeTakeFirst()
+        if (updated.numUpdatedRows > 0n) ended.push(row)
+      }
       const atMs = this.#clock.nowMs()
-      for (const address of new Set(over.map(({ mailbox }) => mailbox)))
+      for (const address of new Set(ended.map(({ mailbox }) => mailbox)))
         await writeChangeRow(trx, { address, kind: 'mailbox', atMs })
-      return over.length
+      return ended.length
     })
     return { lastId, ended }
   }

@@ -9,6 +9,7 @@ import type { Verdict } from '../login/outcome.ts'
 import type { Service } from '../login/service.ts'
 import { METRICS, type MetricName } from './definitions.ts'
 import { createLoginCounts } from './login-counts.ts'
+import { residentBytes } from './resident.ts'
 
 /** What counting a login needs. Called once per login, about a microsecond. */
 export interface LoginMetrics {
@@ -155,7 +156,7 @@ export function createMetrics(options: { readonly version: string }): Metrics {
       const { user, system } = process.cpuUsage()
       cpu.inc((user + system) / 1e6)
     })
-    gauge('process_resident_memory_bytes', () => process.memoryUsage.rss())
+    gauge('process_resident_memory_bytes', residentBytes)
     gauge('process_heap_used_bytes', () => process.memoryUsage().heapUsed)
     gauge('process_start_time_seconds').set(Math.round(performance.timeOrigin / 1000))
     return delay

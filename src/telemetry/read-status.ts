@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts'
 import { toMailpassdError, type ErrorCode } from '../errors.ts'
 import type { Counts } from './last-minute.ts'
+import { residentBytes } from './resident.ts'
 import type { Status } from './status.ts'
 
 export interface StatusSources {
@@ -68,7 +69,7 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     memory: {
       accounts: sources.accounts(),
       memo_entries: sources.memoEntries(),
-      resident_bytes: process.memoryUsage.rss(),
+      resident_bytes: residentBytes(),
     },
     passwords: { running, queued, done, busy, failed },
     logins: { since_start: { ...sources.logins() }, last_minute: { ...sources.lastMinute() } },

@@ -34,6 +34,7 @@ function setUp() {
     },
     clock,
     logger: { ...silentLogger, info: note, warn: note },
+    firstAfterMs: 30_000,
   })
   return { clock, asked, lines, state, sweep }
 }

@@ -1,5 +1,5 @@
 /** The commands that look at the database: migrate, domain, mailbox. */
-import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -52,11 +52,15 @@ function embedded(t: Test) {
 }
 
 t.test('migrate shows what it would do, does it, and then has nothing to do', async (t) => {
-  const { cli, json } = embedded(t)
+  const { dir, cli, json } = embedded(t)
   const dry = await cli('migrate --dry-run')
   t.equal(dry.code, 0)
   t.match(dry.out, /create table if not exists `mailpassd_change`[^;]*;\n/)
-  t.match(await json('migrate --dry-run'), { dry_run: true, database: /SQLite/ })
+  t.match(await json('migrate --dry-run'), {
+    dry_run: true,
+    database: `SQLite ${join(dir, 'mailpassd.sqlite')}`,
+  })
+  t.equal(existsSync(join(dir, 'mailpassd.sqlite')), false, 'looking makes no database')
   t.match(await cli('migrate'), { code: 0, out: /statements were run/ })
   t.match(await cli('migrate'), { code: 0, out: '', err: /up to date/ })
 })
