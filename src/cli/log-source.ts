@@ -18,14 +18,16 @@ export interface LogPages {
 
 const answer = Compile(LoginPage)
 
-/** `onOwn` is called once, when the database is opened because no daemon answers. */
+/** `onOwn` is called once, however often it is tried, when the database is opened because no daemon answers. */
 export function openLogPages(loaded: LoadedConfig, onOwn: () => void): LogPages {
   const socket = adminSocketOf(loaded)
   let store: Promise<Store> | undefined
+  let isSaid = false
 
   function own(): Promise<Store> {
     if (store !== undefined) return store
-    onOwn()
+    if (!isSaid) onOwn()
+    isSaid = true
     const { config, dataDir } = loaded
     const opening = openStore({ ...config.store, dataDir }, { clock: systemClock, logger: silentLogger })
     store = opening

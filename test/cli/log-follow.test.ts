@@ -54,6 +54,66 @@ t.test('a failure is said once, and what came meanwhile is shown', async (t) => 
   t.equal(process.listenerCount('SIGINT'), listeners)
 })
 
+t.test('what a node writes only after an outage is not missed', async (t) => {
+  const down = new MailpassdError('store_unavailable', 'MariaDB x: refused')
+  const late = { ...line, mailbox: 'joe@example.org', count: 1 }
+  const answers = [[line], [line], down, down, [], [], [late]]
+  const asked: number[] = []
+  const reader = new AbortController()
+  const pages: LogPages = {
+    page: async ({ since }) => {
+      asked.push(Date.parse(since ?? ''))
+      const answer = answers.shift() ?? []
+      if (answers.length === 0) reader.abort()
+      if (answer instanceof Error) throw answer
+      return { logins: answer, next: null }
+    },
+    close: async () => {},
+  }
+  const io = { ...recordedIo(), outputEnded: reader.signal }
+  await followLog({ pages, query: {}, limit: 10, style: { isJson: true, isLocal: false }, io })
+  const [outage = Number.NaN, ...later] = asked.slice(2)
+  t.same(new Set(later), new Set([outage]), 'each look goes back to before the outage')
+  t.match(io.seen.out, 'joe@example.org')
+})
+
+t.test('of a line that grows the new logins are shown, whatever was shown at the beginning', async (t) => {
+  // Real time: the hour of the lines is this one.
+  const nowMs = Date.now()
+  const at = (ms: number) => new Date(ms).toISOString()
+  const older = {
+    ...line,
+    mailbox: 'joe@example.org',
+    first: at(nowMs - (nowMs % 3_600_000)),
+    last: at(Math.max(nowMs - 20 * 60_000, nowMs - (nowMs % 3_600_000))),
+    count: 50,
+  }
+  const newer = { ...line, first: at(nowMs), last: at(nowMs), count: 2 }
+  const rows = [newer, older]
+  let looks = 0
+  const reader = new AbortController()
+  const pages: LogPages = {
+    page: async ({ since }, limit) => {
+      looks += 1
+      if (looks === 3) rows.splice(0, 2, { ...older, last: at(nowMs + 1), count: 51 }, newer)
+      if (looks === 4) reader.abort()
+      const found = rows.filter(({ last }) => since === undefined || last >= since)
+      return { logins: found.slice(0, limit), next: null }
+    },
+    close: async () => {},
+  }
+  const io = { ...recordedIo(), outputEnded: reader.signal }
+  await followLog({ pages, query: {}, limit: 1, style: { isJson: true, isLocal: false }, io })
+  const shown = io.seen.out
+    .trim()
+    .split('\n')
+    .map((text): unknown => JSON.parse(text))
+  t.match(shown, [
+    { mailbox: 'jane@example.org', count: 2 },
+    { mailbox: 'joe@example.org', count: 1 },
+  ])
+})
+
 t.test('what fails at the beginning is an error', async (t) => {
   const pages: LogPages = {
     page: () => Promise.reject(new MailpassdError('store_unavailable', 'down')),
