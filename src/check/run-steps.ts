@@ -1,8 +1,7 @@
 /** Runs steps one after the other: each timed and bounded, skipped where one that it builds on did not come off. */
 import type { Clock } from '../clock.ts'
 import { EXIT, toMailpassdError } from '../errors.ts'
-import { printable } from '../login-log/clean-name.ts'
-import { found, type Finding, type Step } from './step.ts'
+import { asPrinted, found, type Finding, type Step } from './step.ts'
 
 export interface PlannedStep {
   readonly name: string
@@ -36,24 +35,6 @@ export async function runSteps(plan: readonly PlannedStep[], limits: StepLimits)
     for (const finding of findings) steps.push({ name: planned.name, ...asPrinted(finding) })
   }
   return steps
-}
-
-/** Servers choose the names in their certificates, users theirs: nothing of it is to be obeyed by a terminal. */
-function asPrinted<F extends Finding>(finding: F): F {
-  const { detail, hint } = finding
-  return {
-    ...finding,
-    detail: shown(detail),
-    ...(hint === undefined ? {} : { hint: shown(hint) }),
-  }
-}
-
-/** Longer than any list of missing columns. */
-const MAX_TEXT = 8192
-
-function shown(text: string): string {
-  const clean = printable(text)
-  return clean.length > MAX_TEXT ? `${clean.slice(0, MAX_TEXT)}…` : clean
 }
 
 type Timed = Finding & { readonly ms: number }

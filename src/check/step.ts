@@ -1,5 +1,6 @@
 /** One step of `mailpassd check` and of the connection test: what was looked at, how it is, and what to do about it. */
 import { EXIT, toMailpassdError, type ExitCode } from '../errors.ts'
+import { printable } from '../login-log/clean-name.ts'
 
 /** How something is; a step is a finding with a name. */
 export interface Finding {
@@ -56,6 +57,27 @@ export const failedBy = (name: string, thrown: unknown, hint?: string): Step => 
   name,
   ...found.failedBy(thrown, hint),
 })
+
+/**
+ * Servers choose the names in their certificates and what they answer, users theirs: nothing of it is to be obeyed by a
+ * terminal.
+ */
+export function asPrinted<F extends Finding>(finding: F): F {
+  const { detail, hint } = finding
+  return {
+    ...finding,
+    detail: shown(detail),
+    ...(hint === undefined ? {} : { hint: shown(hint) }),
+  }
+}
+
+/** Longer than any list of missing columns. */
+const MAX_TEXT = 8192
+
+function shown(text: string): string {
+  const clean = printable(text)
+  return clean.length > MAX_TEXT ? `${clean.slice(0, MAX_TEXT)}…` : clean
+}
 
 /** The exit code that steps come to: 78 where something must be changed, else what the first failed one says, else 0. */
 export function exitCodeOf(steps: readonly Finding[]): ExitCode {

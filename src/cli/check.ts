@@ -2,7 +2,7 @@
 import { checkDovecotEndpoints, checkMemcached, checkRedis } from '../check/beside.ts'
 import { checkDovecot } from '../check/dovecot.ts'
 import { checkCaFile, checkDataDir, checkSogoPassword } from '../check/files.ts'
-import { exitCodeOf, failed, ok, warning, type Step } from '../check/step.ts'
+import { asPrinted, exitCodeOf, failed, ok, warning, type Step } from '../check/step.ts'
 import { systemClock, type Clock } from '../clock.ts'
 import { examineConfig, type ExaminedConfig, type LoadedConfig } from '../config/load.ts'
 import { formatProblem, type Problem } from '../config/problem.ts'
@@ -115,7 +115,7 @@ export function checkBy(clock: Clock): Command {
         isLive && config !== undefined
           ? await testConnections(loadedOf(config, examined), { address, clock, env: io.env })
           : undefined
-      const steps = live?.steps ?? (await lookAt(examined, io))
+      const steps = live?.steps ?? (await lookAt(examined, io)).map(asPrinted)
       const exit = live?.exitCode ?? exitCodeOf(steps)
       if (given.flag('json')) {
         const shown = steps.map(({ name, result, detail, hint, ms }) => ({ name, result, detail, hint, ms }))

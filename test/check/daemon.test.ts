@@ -88,6 +88,16 @@ t.test('answers that no Keycloak gives', async (t) => {
   const cases: [string, Misbehave, RegExp][] = [
     ['redirect', answering(302, { location: `https://x/${CLIENT_SECRET}` }, ''), /answer 302, a redirect/],
     ['refused in words of its own', answering(400, type, spoiled), /refused the client "c" \(answer 400\)/],
+    [
+      'a description that is no text',
+      answering(400, type, '{"error":"unauthorized_client","error_description":{"toString":1}}'),
+      /the client secret is wrong for the client "c"/,
+    ],
+    [
+      'a description without end',
+      answering(400, type, `{"error":"x","error_description":${'['.repeat(200_000)}${']'.repeat(200_000)}}`),
+      /refused the client "c"/,
+    ],
     ['no token', answering(200, type, '{}'), /no usable token/],
     ['another 404', answering(404, { 'content-type': 'text/html' }, '<p>not here'), /is no Keycloak/],
     [

@@ -1,6 +1,8 @@
 /** `mailpassd check`: each step good and bad, and the exit code that follows. */
 import t from 'tap'
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -297,4 +299,24 @@ t.test('a Dovecot on this machine', async (t) => {
   t.same(await dovecot('0', listener('auth', '/var/spool/postfix/private/auth')), harmless, 'not our passdb')
   t.same(await dovecot('0', ours + listener('lmtp', '/var/spool/postfix/private/lmtp')), harmless)
   t.same(await dovecot('0', ours + listener('auth', 'auth-userdb')), harmless)
+})
+
+t.test('what a server answers cannot command a terminal', async (t) => {
+  const server = createServer((socket) =>
+    socket.end('VERSION 1\u001b[2J\u009b31m\u0007\r\n', 'latin1').on('error', () => {}),
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  const { config, data } = await place(
+    `[store]\nkind = "mysql"\nschema = "mailcow"\nhost = "127.0.0.1"\nport = 1\n[mailcow]\nmemcached = "127.0.0.1:${address.port}"\n`,
+  )
+  for (const form of [[], ['--json']]) {
+    const io = recordedIo('', { PATH: '/nonexistent' })
+    await check.run(['--config', config, '--data-dir', data, ...form], io)
+    t.match(io.seen.out, /version 1\[2J31m/)
+    t.notMatch(io.seen.out, /[\u0007\u001b\u009b]|\\u00/)
+  }
 })

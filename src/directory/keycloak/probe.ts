@@ -23,7 +23,7 @@ import { createKeycloakDirectory, type KeycloakDirectoryConfig } from './directo
 import { endpointsOf } from './endpoints.ts'
 import { openHttp, type Http, type HttpAnswer } from './http.ts'
 import { reachAddress, resolveName, shakeHands } from './reach.ts'
-import { errorOf, isRealmMissing, refusal } from './refusal.ts'
+import { descriptionOf, errorOf, isRealmMissing, refusal } from './refusal.ts'
 import { TokenAnswer, tokenRequest } from './token.ts'
 
 const REQUEST_MS = 8000
@@ -162,10 +162,7 @@ function refusalOf(answer: HttpAnswer): TokenRefusal {
   const { status, json } = answer
   if (isRealmMissing(answer)) return 'realm_missing'
   const error = errorOf(json)
-  const said =
-    typeof json === 'object' && json !== null && 'error_description' in json
-      ? String(json.error_description)
-      : ''
+  const said = descriptionOf(json)
   if (status === 404 || error === '') return 'no_keycloak'
   if (/^Realm not enabled/i.test(said)) return 'realm_disabled'
   if (/^HTTPS required/i.test(said)) return 'https_required'

@@ -14,6 +14,12 @@ export function errorOf(json: unknown): string {
   return typeof json.error === 'string' ? json.error : ''
 }
 
+/** The field `error_description` of a refused token request (RFC 6749 §5.2), '' where there is no text. */
+export function descriptionOf(json: unknown): string {
+  if (typeof json !== 'object' || json === null || !('error_description' in json)) return ''
+  return typeof json.error_description === 'string' ? json.error_description : ''
+}
+
 /** 400 and 404 other than a missing realm come from something that is no Keycloak, or from a proxy before it. */
 export function refusal(asked: string, answer: Pick<HttpAnswer, 'status' | 'json'>): MailpassdError {
   if (isRealmMissing(answer))
