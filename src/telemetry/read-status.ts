@@ -41,12 +41,20 @@ export interface StatusSources {
   }
 }
 
+/** As /readyz waits: a database that hangs is told within the time that whoever asks has. */
+const WITHIN_MS = 2000
+
+/** Answers within 2 s, whatever hangs. Rejects only where a source that cannot fail does. */
 export async function readStatus(sources: StatusSources): Promise<Status> {
   const { clock, version, store, directory } = sources
   const [readiness, ping, outboxPending] = await Promise.all([
-    sources.readiness(),
-    timed(clock, () => store.ping()),
-    sources.outboxPending().catch(() => null),
+    within(clock, sources.readiness(), { ready: false, degraded: ['deadline'] }),
+    timed(clock, store.where, () => store.ping()),
+    within(
+      clock,
+      sources.outboxPending().catch(() => null),
+      null,
+    ),
   ])
   const nowMs = clock.monotonicMs()
   const uptimeMs = Math.round(process.uptime() * 1000)
@@ -79,13 +87,26 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
   }
 }
 
-async function timed(clock: Clock, ping: () => Promise<void>) {
+async function timed(clock: Clock, where: string, ping: () => Promise<void>): Promise<Ping> {
   const startedMs = clock.monotonicMs()
+  const answered = ping().then(
+    (): Ping => ({ up: true, latency_ms: clock.monotonicMs() - startedMs, error: null }),
+    (thrown: unknown): Ping => ({ up: false, latency_ms: null, error: toMailpassdError(thrown).message }),
+  )
+  const error = `${where}: no answer within ${WITHIN_MS} ms`
+  return within(clock, answered, { up: false, latency_ms: null, error })
+}
+
+type Ping = Pick<Status['store'], 'up' | 'latency_ms' | 'error'>
+
+/** What is found within the time, else `late`. */
+async function within<T>(clock: Clock, found: Promise<T>, late: T): Promise<T> {
+  const over = Promise.withResolvers<T>()
+  const cancel = clock.after(WITHIN_MS, () => over.resolve(late))
   try {
-    await ping()
-    return { up: true, latency_ms: clock.monotonicMs() - startedMs, error: null }
-  } catch (thrown) {
-    return { up: false, latency_ms: null, error: toMailpassdError(thrown).message }
+    return await Promise.race([found, over.promise])
+  } finally {
+    cancel()
   }
 }
 

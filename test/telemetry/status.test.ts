@@ -48,6 +48,28 @@ t.test('everything works', async (t) => {
   })
 })
 
+t.test('what hangs is told within two seconds', async (t) => {
+  const clock = new FakeClock()
+  const never = () => new Promise<never>(() => {})
+  const reading = readStatus(
+    sources(clock, {
+      readiness: never,
+      store: { where: 'MariaDB x', ping: never },
+      outboxPending: never,
+    }),
+  )
+  await clock.advance(2000)
+  const told = await reading
+  t.ok(check.Check(told))
+  t.match(told, {
+    ready: false,
+    degraded: ['deadline'],
+    store: { up: false, latency_ms: null, error: 'MariaDB x: no answer within 2000 ms' },
+    outbox_pending: null,
+    directory: { state: 'ok' },
+  })
+})
+
 t.test('nothing works, and it is told', async (t) => {
   const clock = new FakeClock()
   const down = new MailpassdError('store_unavailable', 'MariaDB: refused')
