@@ -116,7 +116,7 @@ async function walk(request: ExplainRequest, parts: ExplainParts): Promise<Expla
   const { stored } = account
   return {
     ...frame(request, parts),
-    address: address.full,
+    address: cleanName(address.full),
     answer: overall(credentials),
     credentials,
     checks,
@@ -149,7 +149,8 @@ function switchedOff({ stored }: Account, nameById: ReadonlyMap<number, string>)
 }
 
 function addressCheck({ name }: ExplainRequest, { full }: Address): Check {
-  const text = name === full ? full : `${full}, from what was typed`
+  const shown = cleanName(full)
+  const text = name === full ? shown : `${shown}, from what was typed`
   return { room: 'address', state: 'ok', text }
 }
 
@@ -195,7 +196,10 @@ function refusedAs(request: ExplainRequest, parts: ExplainParts, why: Why): Expl
 
 function unknownAs(request: ExplainRequest, parts: ExplainParts, why: Why): Explanation {
   const address = parseAddress(request.name)
-  return { ...refusedAs(request, parts, why), address: address?.full ?? null }
+  return {
+    ...refusedAs(request, parts, why),
+    address: address === undefined ? null : cleanName(address.full),
+  }
 }
 
 function todoOf(
@@ -205,7 +209,7 @@ function todoOf(
   address: Address | undefined,
   username: string | undefined,
 ) {
-  const shown = address?.full ?? cleanName(name)
+  const shown = cleanName(address?.full ?? name)
   const about = {
     address: shown,
     domain: address?.domain ?? '',

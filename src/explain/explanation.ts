@@ -162,7 +162,7 @@ export type Todo = Static<typeof Todo>
 export const Explanation = Type.Object(
   {
     name: Type.String({ description: 'What was asked about, without control characters.' }),
-    address: nullable(Type.String({ description: 'The canonical address.' })),
+    address: nullable(Type.String({ description: 'The canonical address, without control characters.' })),
     service: Type.String(),
     network: Type.String({ description: 'The network that --ip belongs to; unknown without one.' }),
     asked_at: Type.String({ description: 'ISO 8601, UTC.' }),

@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import type { StoredAccount } from '../../src/account/stored.ts'
+import { explanationText } from '../../src/cli/explain-text.ts'
 import { MailpassdError } from '../../src/errors.ts'
 import { createExplain, type ExplainRequest } from '../../src/explain/explain.ts'
 import { REMEDIES } from '../../src/explain/remedies.ts'
@@ -136,6 +137,21 @@ t.test('nothing of a hash is in it', async (t) => {
     }
   }
 })
+
+t.test(
+  'a name with such characters can be a mailbox: it is asked about, and shown without them',
+  async (t) => {
+    const name = 'a\u009b31m\u202eb@example.org'
+    const late = async () => {
+      throw new MailpassdError('store_unavailable', 'down')
+    }
+    for (const situation of [{}, { account: late }]) {
+      const told = await explainer(situation).ask({ name })
+      t.notMatch(explanationText(told) + JSON.stringify(told), /[\u009b\u202e]/)
+      t.equal(told.address, 'a31mb@example.org')
+    }
+  },
+)
 
 t.test('texts of others cannot command a terminal', async (t) => {
   const evil = 'a\u001b[2J\u202eb\u0007\n'
