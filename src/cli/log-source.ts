@@ -9,9 +9,10 @@ import { parseLoginQuery, type LoginQuery } from '../login-log/query.ts'
 import { openStore, type Store } from '../store/database.ts'
 import { silentLogger } from '../telemetry/logger.ts'
 import { adminSocketOf, askDaemon } from './admin-socket.ts'
+import { mustHaveDatabase } from './with-store.ts'
 
 export interface LogPages {
-  /** Throws MailpassdError input_invalid, store_*, internal. */
+  /** Throws MailpassdError input_invalid, store_*, not_found, internal. */
   page(query: LoginQuery, limit: number, cursor?: string): Promise<LoginPage>
   close(): Promise<void>
 }
@@ -24,8 +25,9 @@ export function openLogPages(loaded: LoadedConfig, onOwn: () => void): LogPages 
   let store: Promise<Store> | undefined
   let isSaid = false
 
-  function own(): Promise<Store> {
+  async function own(): Promise<Store> {
     if (store !== undefined) return store
+    mustHaveDatabase(loaded)
     if (!isSaid) onOwn()
     isSaid = true
     const { config, dataDir } = loaded

@@ -4,13 +4,15 @@ import type { House } from '../house.ts'
 import { createLogger } from '../telemetry/log.ts'
 import type { Io } from './command.ts'
 import { version } from './run.ts'
+import { mustHaveDatabase } from './with-store.ts'
 
-/** Opens database and directory, says so, runs `work`, and closes them. Throws MailpassdError config_*, store_*. */
+/** Opens database and directory, says so, runs `work`, and closes them. Throws MailpassdError config_*, store_*, not_found. */
 export async function withOwnHouse<T>(
   loaded: LoadedConfig,
   io: Io,
   work: (house: House) => Promise<T>,
 ): Promise<T> {
+  mustHaveDatabase(loaded)
   io.err('mailpassd: no daemon answers on the admin socket; opening the database and the directory myself\n')
   const logger = createLogger('warn', { destination: { write: (line) => io.err(line) } })
   const { openHouse } = await import('../house.ts')

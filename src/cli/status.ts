@@ -11,7 +11,7 @@ import { adminSocketOf, askDaemon } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
 import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
 import type { Command, Io } from './command.ts'
-import { printFields, printJson } from './with-store.ts'
+import { absentDatabase, printFields, printJson } from './with-store.ts'
 
 const HELP = `Usage: mailpassd status [--json] [--config FILE] [--data-dir DIR]
 
@@ -55,7 +55,7 @@ export const status: Command = {
 
 /** What can be said of an installation whose daemon does not run. */
 async function withoutDaemon(
-  { config, dataDir }: LoadedConfig,
+  loaded: LoadedConfig,
   socket: string | undefined,
   isJson: boolean,
   io: Io,
@@ -63,7 +63,7 @@ async function withoutDaemon(
   const asked =
     socket === undefined ? 'admin.listen has no UNIX socket to ask on' : `no daemon answers on ${socket}`
   io.err(`mailpassd: ${asked}\n`)
-  const store = await lookAtStore({ ...config.store, dataDir })
+  const store = await lookAtStore(loaded)
   if (isJson) printJson(io, { running: false, store })
   else {
     printFields(io, {
@@ -75,10 +75,13 @@ async function withoutDaemon(
   return EXIT.unavailable
 }
 
-type StoreOptions = Parameters<typeof withStore>[0]
-
-/** Only reads: a database without our tables is not given any. */
-async function lookAtStore(options: StoreOptions) {
+/** Only reads: a database without our tables is not given any, and none is made. */
+async function lookAtStore(loaded: LoadedConfig) {
+  const options = { ...loaded.config.store, dataDir: loaded.dataDir }
+  const nothing = { up: false, missing: [], last_change_id: null }
+  const absent = absentDatabase(loaded)
+  if (absent !== undefined)
+    return { ...nothing, where: `SQLite ${absent}`, error: 'is not there yet; serve makes it' }
   const context = { clock: systemClock, logger: silentLogger }
   let where = options.kind === 'mysql' ? 'MariaDB' : 'SQLite'
   try {
@@ -89,7 +92,7 @@ async function lookAtStore(options: StoreOptions) {
       return { where, up: true, error: null, missing, last_change_id: lastChangeId }
     })
   } catch (thrown) {
-    return { where, up: false, error: toMailpassdError(thrown).message, missing: [], last_change_id: null }
+    return { ...nothing, where, error: toMailpassdError(thrown).message }
   }
 }
 

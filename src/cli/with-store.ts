@@ -1,6 +1,6 @@
 /** What commands share that look at the database themselves: options, opening and closing, printing. */
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { systemClock } from '../clock.ts'
 import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { sessionEnding } from '../dovecot/open.ts'
@@ -45,22 +45,38 @@ export async function withConfiguredStore<T>(
     makeDataDir: isMade,
   })
   const { config, dataDir } = loaded
-  const file = resolve(dataDir, config.store.path)
-  const isAbsent = !isMade && config.store.kind === 'sqlite' && !existsSync(file)
-  if (isAbsent && whenAbsent === 'refuse') throw noDatabase(dataDir)
+  const absent = isMade ? undefined : absentDatabase(loaded)
+  if (absent !== undefined && whenAbsent === 'refuse') throw noDatabase(absent)
   const warn: Logger['warn'] = (fields, text) => io.err(`mailpassd: ${text} ${JSON.stringify(fields)}\n`)
   const logger: Logger = { ...silentLogger, warn, error: warn }
   const context = { clock: systemClock, logger, ending: sessionEnding(config) }
-  const options = { ...config.store, dataDir, ...(isAbsent ? { path: ':memory:' } : {}) }
+  const options = { ...config.store, dataDir, ...(absent === undefined ? {} : { path: ':memory:' }) }
   return withStore(options, context, (store) =>
-    work(store, { loaded, logger, where: isAbsent ? `SQLite ${file}` : store.where }),
+    work(store, { loaded, logger, where: absent === undefined ? store.where : `SQLite ${absent}` }),
   )
 }
 
-function noDatabase(dataDir: string): MailpassdError {
+/**
+ * SQLite's file, where it is not there. Opening it would make it, as whoever runs the command: a daemon with a user of
+ * its own could not use it then.
+ */
+export function absentDatabase({ config, dataDir }: LoadedConfig): string | undefined {
+  const { kind, path } = config.store
+  if (kind !== 'sqlite' || path === ':memory:') return undefined
+  const file = resolve(dataDir, path)
+  return existsSync(file) ? undefined : file
+}
+
+/** For commands that make none. Throws MailpassdError not_found where SQLite's file is absent. */
+export function mustHaveDatabase(loaded: LoadedConfig): void {
+  const absent = absentDatabase(loaded)
+  if (absent !== undefined) throw noDatabase(absent)
+}
+
+function noDatabase(file: string): MailpassdError {
   return new MailpassdError(
     'not_found',
-    `there is no database in ${dataDir}: name the daemon's configuration by --config FILE, or where an embedded default ran by --data-dir DIR`,
+    `there is no database in ${dirname(file)}: name the daemon's configuration by --config FILE, or where an embedded default ran by --data-dir DIR`,
   )
 }
 
