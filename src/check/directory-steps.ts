@@ -1,6 +1,7 @@
 /** The steps over the directory in their order: the way there, who we are, what we may, what the realm allows. */
 import type { Clock } from '../clock.ts'
 import type { DirectoryConfig } from '../config/schema.ts'
+import { toMailpassdError } from '../errors.ts'
 import { judgeConnections, judgeName, judgePlain, judgeTls } from './connection.ts'
 import type { DirectoryProbe } from './directory-probe.ts'
 import { judgeAddress, judgeLatency, judgeNobody, NOBODY } from './lookup.ts'
@@ -123,8 +124,10 @@ function serverSteps(server: ServerProbe, plan: DirectoryPlan): PlannedStep[] {
       needs: ['token'],
       async run() {
         const roles = answer?.kind === 'given' ? answer.roles : undefined
-        const mayLook = roles === undefined && (await isLookupAnswered(server))
-        return judgeRoles(roles, mayLook)
+        const look = roles === undefined ? await lookWithout(server) : 'answered'
+        if (look === 'failed')
+          return found.skipped('not known: the token does not show its roles, and a look-up failed')
+        return judgeRoles(roles, look === 'answered')
       },
     },
     ...lookupSteps(server, plan, ['token']),
@@ -132,10 +135,11 @@ function serverSteps(server: ServerProbe, plan: DirectoryPlan): PlannedStep[] {
   ]
 }
 
-async function isLookupAnswered({ directory }: Ask): Promise<boolean> {
+/** What a look-up comes to where the token shows no roles: only a refusal says that there are none. */
+async function lookWithout({ directory }: Ask): Promise<'answered' | 'refused' | 'failed'> {
   return directory.findByEmail(NOBODY).then(
-    () => true,
-    () => false,
+    () => 'answered',
+    (thrown: unknown) => (toMailpassdError(thrown).code === 'directory_refused' ? 'refused' : 'failed'),
   )
 }
 

@@ -120,6 +120,25 @@ t.test('answers that no Keycloak gives', async (t) => {
   }
 })
 
+t.test('where a token shows no roles, a look-up that fails says nothing of them', async (t) => {
+  const fake = await startFake(t)
+  const { config, dataDir } = await place(t, fake.url)
+  for (const [status, roles] of [
+    [500, { result: 'skipped', detail: /not known/ }],
+    [403, { result: 'failed', detail: /no role over users/ }],
+  ] as const) {
+    fake.misbehave = ({ endpoint }, response) => {
+      if (endpoint === 'users') json(response, status, {})
+      return endpoint === 'users'
+    }
+    const io = recordedIo('', { PATH: '/nonexistent' })
+    await check.run(['--live', '--config', config, '--data-dir', dataDir, '--json'], io)
+    const steps = stepsOf(JSON.parse(io.seen.out))
+    t.match(stepOf({ steps }, 'roles'), roles)
+    t.match(stepOf({ steps }, 'look-up'), { result: 'failed', detail: new RegExp(`answer ${status}`) })
+  }
+})
+
 t.test("a proxy's clock counts where no token does; a token that shows no time does not", async (t) => {
   const fake = await startFake(t)
   const { config, dataDir } = await place(t, fake.url)
