@@ -156,6 +156,7 @@ export async function startDaemon(
         locks: store.locks,
         outbox: store.outbox,
         drain: () => outbox.wake(),
+        changed: (address) => house.accounts.changed({ kind: 'mailbox', address }),
         clock,
       }),
       loginLog: house.store.loginLog,

@@ -24,6 +24,8 @@ export interface LockAccountParts {
   readonly outbox: { lookup(ids: readonly number[]): Promise<readonly OutboxState[]> }
   /** Gets the work of the outbox going; where it resolves late, all of it was tried once. */
   readonly drain: () => void | Promise<void>
+  /** Told of what was written, so that it counts at once where it was asked for; other nodes read the change table. */
+  readonly changed?: (address: string) => void
   readonly clock: Clock
 }
 
@@ -37,7 +39,7 @@ export interface Incidents {
 const WAIT_MS = 4000
 const LOOK_EVERY_MS = 100
 
-export function createIncidents({ locks, outbox, drain, clock }: LockAccountParts): Incidents {
+export function createIncidents({ locks, outbox, drain, changed, clock }: LockAccountParts): Incidents {
   async function waitFor(ending: readonly Ending[]): Promise<readonly SessionsEnded[]> {
     if (ending.length === 0) return []
     const untilMs = clock.monotonicMs() + WAIT_MS
@@ -60,9 +62,15 @@ export function createIncidents({ locks, outbox, drain, clock }: LockAccountPart
   return {
     async lock(address, terms) {
       const { ending, ...state } = await locks.lock(address, terms)
+      // Before the sessions end: their clients come back at once.
+      changed?.(address.full)
       return { ...state, sessions: await waitFor(ending) }
     },
-    unlock: (address) => locks.unlock(address),
+    async unlock(address) {
+      const unlocked = await locks.unlock(address)
+      changed?.(address.full)
+      return unlocked
+    },
     show: (address) => locks.show(address),
   }
 }

@@ -29,21 +29,36 @@ function rig(ending: Locked['ending']) {
     lastError: '',
   }))
   let drained = 0
+  const changed: string[] = []
   const incidents = createIncidents({
     locks,
     outbox: { lookup: async (ids) => left.filter(({ id }) => ids.includes(id)) },
     drain: () => void (drained += 1),
+    changed: (address) => void changed.push(`${address}, drained ${drained}`),
     clock,
   })
   return {
     clock,
     incidents,
     drained: () => drained,
+    changed,
     done: (done: number) => void (left = left.filter(({ id }) => id !== done)),
     failed: (failed: number) =>
       void (left = left.map((row) => (row.id === failed ? { ...row, tries: 1, lastError: 'refused' } : row))),
   }
 }
+
+t.test('it counts here at once, before sessions end', async (t) => {
+  const { incidents, changed, done, clock } = rig([{ dovecot: 'a', id: 1 }])
+  const locking = incidents.lock(JANE, TERMS)
+  await clock.advance(100)
+  t.same(changed, [`${JANE.full}, drained 0`])
+  done(1)
+  await clock.advance(200)
+  await locking
+  await incidents.unlock(JANE)
+  t.same(changed, [`${JANE.full}, drained 0`, `${JANE.full}, drained 1`])
+})
 
 t.test('it is waited for until each Dovecot has answered, one way or the other', async (t) => {
   const { clock, incidents, drained, done, failed } = rig([
