@@ -1,7 +1,9 @@
 /** Which configuration a command means that was given none: what a server is run with, not a new embedded default. */
 import { statSync } from 'node:fs'
+import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { MailpassdError } from '../errors.ts'
 import type { Arguments } from './args.ts'
+import type { Io } from './command.ts'
 
 /** What the shipped unit runs with. */
 const INSTALLED = '/etc/mailpassd/mailpassd.toml'
@@ -33,4 +35,17 @@ export function chooseConfig(
       { cause: error },
     )
   }
+}
+
+/** The configuration that a command means which only looks: no data directory is made. Throws MailpassdError config_*. */
+export function loadChosenConfig(
+  given: Pick<Arguments<'config' | 'data-dir', never>, 'text'>,
+  { env }: Pick<Io, 'env'>,
+): Promise<LoadedConfig> {
+  return loadConfig({
+    path: chooseConfig(given),
+    dataDir: given.text('data-dir'),
+    env,
+    makeDataDir: false,
+  })
 }

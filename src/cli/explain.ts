@@ -1,14 +1,13 @@
 /** `mailpassd explain`: why somebody can or cannot log in; by the running daemon, or by itself. */
 import { isIP } from 'node:net'
 import { Compile } from 'typebox/compile'
-import { loadConfig } from '../config/load.ts'
 import { EXIT, MailpassdError, type ExitCode } from '../errors.ts'
 import type { ExplainRequest } from '../explain/explain.ts'
 import { Explanation } from '../explain/explanation.ts'
 import { parseService } from '../login/service.ts'
 import { adminSocketOf, askDaemon } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
-import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
+import { CONFIG_OPTIONS_HELP, loadChosenConfig } from './choose-config.ts'
 import type { Command } from './command.ts'
 import { explanationText } from './explain-text.ts'
 import { withOwnHouse } from './own-house.ts'
@@ -53,12 +52,7 @@ export const explain: Command = {
       throw new MailpassdError('usage', 'explain: --ip must be an IP address')
     if (name === '' || name.length > MAX_NAME_LENGTH || !name.isWellFormed())
       throw new MailpassdError('usage', 'explain: ADDRESS must be 1 to 1024 characters')
-    const loaded = await loadConfig({
-      path: chooseConfig(given),
-      dataDir: given.text('data-dir'),
-      env: io.env,
-      makeDataDir: false,
-    })
+    const loaded = await loadChosenConfig(given, io)
     const socket = adminSocketOf(loaded)
     const byDaemon = socket === undefined ? undefined : await askDaemon(socket, pathOf(name, service, ip))
     const request: ExplainRequest = { name, service: parseService(service), door: 'http', remoteIp: ip }

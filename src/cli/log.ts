@@ -1,12 +1,11 @@
 /** `mailpassd log`: who logged in, who could not and why, from the login log in the database. */
 import { systemClock } from '../clock.ts'
-import { loadConfig } from '../config/load.ts'
 import { EXIT, MailpassdError, toMailpassdError } from '../errors.ts'
 import { DEFAULT_PAGE_LINES } from '../login-log/page.ts'
 import { PAST_EXPECTED } from '../login-log/past.ts'
 import { parseLoginQuery, type LoginQuery } from '../login-log/query.ts'
 import { parseArguments } from './args.ts'
-import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
+import { CONFIG_OPTIONS_HELP, loadChosenConfig } from './choose-config.ts'
 import type { Command, Io } from './command.ts'
 import { followLog } from './log-follow.ts'
 import { newest, openLogPages, type LogPages } from './log-source.ts'
@@ -72,12 +71,7 @@ export const log: Command = {
       throw new MailpassdError('usage', 'log: --follow and --until exclude each other')
     // Before anything is opened: mistakes are told at once, and alike with and without a daemon.
     checkQuery(query)
-    const loaded = await loadConfig({
-      path: chooseConfig(given),
-      dataDir: given.text('data-dir'),
-      env: io.env,
-      makeDataDir: false,
-    })
+    const loaded = await loadChosenConfig(given, io)
     const style = { isJson: given.flag('json'), isLocal: given.flag('local') }
     const pages = openLogPages(loaded, () =>
       io.err('mailpassd: no daemon answers on the admin socket; reading the database myself\n'),

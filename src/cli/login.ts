@@ -1,6 +1,6 @@
 /** `mailpassd login`: a real login, with the reason of its outcome; by the running daemon, or by itself. */
 import { isIP } from 'node:net'
-import { loadConfig, type LoadedConfig } from '../config/load.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import { EXIT, MailpassdError, type ExitCode } from '../errors.ts'
 import { ANSWER_WITHIN_MS } from '../login/request.ts'
 import { parseService } from '../login/service.ts'
@@ -9,7 +9,7 @@ import type { Verdict } from '../login/outcome.ts'
 import type { Secret } from '../secret.ts'
 import { adminSocketOf, attemptByDaemon, type Attempt } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
-import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
+import { CONFIG_OPTIONS_HELP, loadChosenConfig } from './choose-config.ts'
 import type { Command, Io } from './command.ts'
 import { withOwnHouse } from './own-house.ts'
 import { readPassword } from './read-password.ts'
@@ -41,12 +41,7 @@ export const login: Command = {
       positionals: ['ADDRESS'],
     })
     const attempt = attemptOf(given.positionals[0] ?? '', given.text('service') ?? 'imap', given.text('ip'))
-    const loaded = await loadConfig({
-      path: chooseConfig(given),
-      dataDir: given.text('data-dir'),
-      env: io.env,
-      makeDataDir: false,
-    })
+    const loaded = await loadChosenConfig(given, io)
     const secret = await readPassword(io, `Password of ${attempt.username}: `)
     try {
       // A login with none would count as a guess.

@@ -1,7 +1,7 @@
 /** `mailpassd status`: the running daemon in one look; without one, what the database alone can say. */
 import { Compile } from 'typebox/compile'
 import { systemClock } from '../clock.ts'
-import { loadConfig, type LoadedConfig } from '../config/load.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import { EXIT, MailpassdError, toMailpassdError, type ExitCode } from '../errors.ts'
 import { ageText, bytesText } from '../explain/amounts.ts'
 import { withStore } from '../store/database.ts'
@@ -9,7 +9,7 @@ import { silentLogger } from '../telemetry/logger.ts'
 import { Status } from '../telemetry/status.ts'
 import { adminSocketOf, askDaemon } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
-import { chooseConfig, CONFIG_OPTIONS_HELP } from './choose-config.ts'
+import { CONFIG_OPTIONS_HELP, loadChosenConfig } from './choose-config.ts'
 import type { Command, Io } from './command.ts'
 import { absentDatabase, printFields, printJson } from './with-store.ts'
 
@@ -33,12 +33,7 @@ export const status: Command = {
   help: HELP,
   async run(args, io) {
     const given = parseArguments('status', args, { text: ['config', 'data-dir'], flags: ['json'] })
-    const loaded = await loadConfig({
-      path: chooseConfig(given),
-      dataDir: given.text('data-dir'),
-      env: io.env,
-      makeDataDir: false,
-    })
+    const loaded = await loadChosenConfig(given, io)
     const socket = adminSocketOf(loaded)
     const told = socket === undefined ? undefined : await askDaemon(socket, '/v1/status')
     if (told === undefined) return withoutDaemon(loaded, socket, given.flag('json'), io)
