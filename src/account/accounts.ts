@@ -15,6 +15,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import { NOT_NEEDED, type Account, type DirectoryPart } from './account.ts'
 import { DirectoryRecord, type DirectorySource, type RecordLimits } from './directory-record.ts'
 import { Horizon } from './horizon.ts'
+import { RecordBook } from './record-book.ts'
 import { isHosted, needsDirectory } from './needs-directory.ts'
 import { StoredPart, type Stored } from './stored-part.ts'
 import type { AccountSource, StoredAccount } from './stored.ts'
@@ -24,6 +25,8 @@ export type AccountEvent =
   | { readonly kind: 'mailbox'; readonly address: string }
   | { readonly kind: 'domain' }
   | { readonly kind: 'directory'; readonly address: string }
+  /** The directory user with this id was changed in any way; an id that is not known is none of ours. */
+  | { readonly kind: 'directory_user'; readonly id: string }
   | { readonly kind: 'everything' }
 
 export interface Accounts {
@@ -51,6 +54,7 @@ export class AccountMemory implements Accounts {
   readonly #limits: AccountLimits
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #book: RecordBook
   readonly #rowsHorizon = new Horizon()
   readonly #recordsHorizon = new Horizon()
   readonly #known: LRUCache<string, Entry>
@@ -64,6 +68,8 @@ export class AccountMemory implements Accounts {
     readonly limits: AccountLimits
     readonly clock: Clock
     readonly logger: Logger
+    /** Absent: an empty one. */
+    readonly book?: RecordBook
   }) {
     this.#source = parts.source
     this.#directory = parts.directory
@@ -71,6 +77,7 @@ export class AccountMemory implements Accounts {
     this.#limits = parts.limits
     this.#clock = parts.clock
     this.#logger = parts.logger
+    this.#book = parts.book ?? new RecordBook(parts.limits.maxAccounts)
     this.#known = new LRUCache({ max: parts.limits.maxAccounts })
     this.#strangers = new LRUCache({ max: Math.max(1000, Math.floor(parts.limits.maxAccounts / 10)) })
   }
@@ -105,7 +112,11 @@ export class AccountMemory implements Accounts {
         this.#entry(event.address)?.stored.invalidate(nowMs)
         return
       case 'directory':
+        this.#book.invalidate(event.address, nowMs)
         this.#entry(event.address)?.record.invalidate(nowMs)
+        return
+      case 'directory_user':
+        for (const email of this.#book.emailsOf(event.id)) this.#book.invalidate(email, nowMs)
         return
       case 'domain':
         this.#rowsHorizon.move(nowMs)
@@ -158,7 +169,11 @@ export class AccountMemory implements Accounts {
         ...parts,
         horizon: this.#rowsHorizon,
       }),
-      record: new DirectoryRecord(address.full, this.#directory, { ...parts, horizon: this.#recordsHorizon }),
+      record: new DirectoryRecord(address.full, this.#directory, {
+        ...parts,
+        horizon: this.#recordsHorizon,
+        book: this.#book,
+      }),
       account: undefined,
     }
     // From the first caller on, so that all that come meanwhile share its query and look-up.

@@ -11,6 +11,7 @@ import type { Why } from '../login/outcome.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { DirectoryPart } from './account.ts'
 import { Horizon } from './horizon.ts'
+import type { DirectoryRecordValue as Record, RecordBook } from './record-book.ts'
 
 /** The directory as this room needs it. */
 export interface DirectorySource {
@@ -30,8 +31,6 @@ export interface RecordLimits {
 /** A directory that fails is not asked again in the background for as long as this. */
 const REFRESH_PAUSE_MS = 1000
 
-type Record = Extract<DirectoryPart, { kind: 'record' }>
-
 export class DirectoryRecord {
   readonly #email: string
   readonly #source: DirectorySource
@@ -39,7 +38,9 @@ export class DirectoryRecord {
   readonly #logger: Logger
   readonly #limits: RecordLimits
   readonly #horizon: Horizon
-  #record: Record | undefined
+  readonly #book: RecordBook
+  /** That nobody has this address; the book keeps no such records. */
+  #absent: Record | undefined
   #looking: Promise<Record> | undefined
   #lookingSinceMs = 0
   #failedAtMs = Number.NEGATIVE_INFINITY
@@ -47,7 +48,7 @@ export class DirectoryRecord {
   constructor(
     email: string,
     source: DirectorySource,
-    parts: { clock: Clock; logger: Logger; limits: RecordLimits; horizon: Horizon },
+    parts: { clock: Clock; logger: Logger; limits: RecordLimits; horizon: Horizon; book: RecordBook },
   ) {
     this.#email = email
     this.#source = source
@@ -55,17 +56,18 @@ export class DirectoryRecord {
     this.#logger = parts.logger
     this.#limits = parts.limits
     this.#horizon = new Horizon(parts.horizon)
+    this.#book = parts.book
   }
 
   /** True when the directory knows somebody by this address. */
   get isPresent(): boolean {
-    return this.#record !== undefined && this.#record.lookup.kind !== 'absent'
+    return this.#book.find(this.#email) !== undefined
   }
 
   /** The record when it is fresh, else undefined. Past half its time a look-up starts after the caller answered. */
   fresh(nowMs: number): Record | undefined {
     const record = this.#record
-    if (record === undefined || record.atMs <= this.#horizon.atMs) return undefined
+    if (record === undefined || record.atMs <= this.#validFromMs) return undefined
     const freshMs = this.#freshMs(record)
     const ageMs = nowMs - record.atMs
     if (ageMs > freshMs) return undefined
@@ -90,13 +92,22 @@ export class DirectoryRecord {
     this.#horizon.move(nowMs)
   }
 
+  get #record(): Record | undefined {
+    return this.#book.find(this.#email) ?? this.#absent
+  }
+
+  /** What was asked for at or before this time does not count. */
+  get #validFromMs(): number {
+    return Math.max(this.#horizon.atMs, this.#book.invalidAtMs(this.#email))
+  }
+
   #freshMs(record: Record): number {
     return record.lookup.kind === 'absent' ? this.#limits.unknownMs : this.#limits.freshMs
   }
 
   async #current(): Promise<Record> {
     // A look-up that was sent before the last invalidation may not have seen the change.
-    if (this.#looking !== undefined && this.#lookingSinceMs <= this.#horizon.atMs)
+    if (this.#looking !== undefined && this.#lookingSinceMs <= this.#validFromMs)
       await this.#looking.catch(() => undefined)
     return this.#looking ?? this.#lookup()
   }
@@ -113,8 +124,10 @@ export class DirectoryRecord {
     this.#lookingSinceMs = atMs
     const looking = Promise.all([this.#source.findByEmail(this.#email), this.#source.profile()])
       .then(([lookup, profile]) => {
-        this.#record = Object.freeze({ kind: 'record', lookup, profile, atMs })
-        return this.#record
+        const record: Record = Object.freeze({ kind: 'record', lookup, profile, atMs })
+        this.#absent = lookup.kind === 'absent' ? record : undefined
+        this.#book.put(this.#email, record)
+        return record
       })
       .catch((error: unknown) => {
         this.#failedAtMs = this.#clock.monotonicMs()

@@ -97,7 +97,7 @@ Exit codes: 0 match, 1 mismatch, 65 unusable; with --tsv 0 once all lines are re
 }
 
 /** Nobody else waits for this process. */
-const TICKET: Ticket = { lane: 'known', share: '', delayMs: 0, deadlineMs: Infinity }
+const TICKET: Ticket = { lane: 'known', networks: [], mailbox: '', delayMs: 0, deadlineMs: Infinity }
 
 async function verifyOne(pool: PasswordPool, hash: string, isJson: boolean, io: Io): Promise<ExitCode> {
   const secret = await readPassword(io, 'Password: ')

@@ -19,10 +19,11 @@ class Lane<J extends Queued> {
   size = 0
 
   push(job: J, maxJobs: number, maxOfShare: number): boolean {
-    const share = this.#shares.get(job.ticket.share) ?? []
+    const name = job.ticket.networks.at(-1) ?? ''
+    const share = this.#shares.get(name) ?? []
     if (this.size >= maxJobs || share.length >= maxOfShare) return false
     share.push(job)
-    this.#shares.set(job.ticket.share, share)
+    this.#shares.set(name, share)
     this.size++
     return true
   }

@@ -26,6 +26,29 @@ export function networkOf(ip: string | undefined): string {
   return network
 }
 
+const UNKNOWN_NETWORKS: readonly string[] = Object.freeze([UNKNOWN_NETWORK])
+const rememberedNested = new Map<string, readonly string[]>()
+
+/**
+ * The networks an address lies in, from wide to narrow; the last is `networkOf`. IPv4: its /24. IPv6: its /32, /48, /56
+ * and /64, since a provider's customer may own any of these (RFC 6177) and walk through it.
+ */
+export function networksOf(ip: string | undefined): readonly string[] {
+  if (ip === undefined || ip.length > 64) return UNKNOWN_NETWORKS
+  const known = rememberedNested.get(ip)
+  if (known !== undefined) return known
+  const narrowest = networkOf(ip)
+  const groups = narrowest.endsWith('::/64') ? parseV6(narrowest.slice(0, -3)) : undefined
+  const networks = Object.freeze([...(groups === undefined ? [] : wider(groups)), narrowest])
+  if (rememberedNested.size >= MAX_REMEMBERED) rememberedNested.clear()
+  rememberedNested.set(Buffer.from(ip).toString(), networks)
+  return networks
+}
+
+function wider([a = 0, b = 0, c = 0, d = 0]: readonly number[]): string[] {
+  return [prefix([a, b], 32), prefix([a, b, c], 48), prefix([a, b, c, d & 0xff00], 56)]
+}
+
 function networkOfV4(ip: string): string {
   const octets = parseV4(ip)
   return octets === undefined ? UNKNOWN_NETWORK : `${octets.slice(0, 3).join('.')}.0/24`
@@ -36,8 +59,12 @@ function networkOfV6(ip: string): string {
   if (groups === undefined) return UNKNOWN_NETWORK
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0] = groups
   if ((a | b | c | d | e) === 0 && f === 0xffff) return `${g >> 8}.${g & 255}.${(groups[7] ?? 0) >> 8}.0/24`
-  // As RFC 5952 writes it: no leading zeros, the run of zeros up to the end (and before it) as `::`.
-  const head = [a, b, c, d]
+  return prefix([a, b, c, d], 64)
+}
+
+/** As RFC 5952 writes it: no leading zeros, the run of zeros up to the end (and before it) as `::`. */
+function prefix(groups: readonly number[], bits: number): string {
+  const head = [...groups]
   while (head.length > 0 && head.at(-1) === 0) head.pop()
-  return `${head.map((group) => group.toString(16)).join(':')}::/64`
+  return `${head.map((group) => group.toString(16)).join(':')}::/${bits}`
 }

@@ -4,7 +4,7 @@
  */
 import type { LoginRequest } from '../login/request.ts'
 import type { Outcome } from '../login/outcome.ts'
-import { networkOf } from './network.ts'
+import { networksOf } from './network.ts'
 import type { Ticket } from './ticket.ts'
 
 export type Admission =
@@ -34,7 +34,8 @@ export const openPolicy: Policy = {
   admit(request) {
     const ticket: Ticket = {
       lane: 'known',
-      share: networkOf(request.remoteIp),
+      networks: networksOf(request.remoteIp),
+      mailbox: request.username,
       delayMs: 0,
       deadlineMs: request.deadlineMs,
     }

@@ -107,7 +107,7 @@ t.test('a full lane, and a share with its quarter of it, is busy at once', async
   const bcrypt = new HeldBcrypt()
   const pool = poolFor(t, { nativeBcrypt: bcrypt, workers: 1, maxQueuedPerLane: 8 })
   const send = (share: string, lane: 'known' | 'stranger'): HashAnswer | Promise<HashAnswer> =>
-    pool.verify(BCRYPT, Secret.fromText(share), ticketOf({ share, lane }))
+    pool.verify(BCRYPT, Secret.fromText(share), ticketOf({ networks: [share], lane }))
   const answers = [send('flood', 'stranger')]
   for (let i = 0; i < 2; i++) answers.push(send('flood', 'stranger'))
   t.equal(await send('flood', 'stranger'), 'busy')
@@ -124,7 +124,7 @@ t.test('known users first, one stranger in four, networks by turns', async (t) =
   const pool = poolFor(t, { nativeBcrypt: bcrypt, workers: 1 })
   const answers: (HashAnswer | Promise<HashAnswer>)[] = []
   const send = (name: string, share: string, lane: 'known' | 'stranger'): void => {
-    answers.push(pool.verify(BCRYPT, Secret.fromText(name), ticketOf({ share, lane })))
+    answers.push(pool.verify(BCRYPT, Secret.fromText(name), ticketOf({ networks: [share], lane })))
   }
   send('first', 'x', 'known')
   for (const name of ['s1', 's2', 's3']) send(name, 'flood', 'stranger')

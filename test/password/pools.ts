@@ -6,7 +6,13 @@ import { createPasswordPool, type PasswordPool, type PasswordPoolOptions } from 
 import type { Ticket } from '../../src/policy/ticket.ts'
 import { Secret } from '../../src/secret.ts'
 
-export const PATIENT: Ticket = { lane: 'known', share: 'test', delayMs: 0, deadlineMs: Infinity }
+export const PATIENT: Ticket = {
+  lane: 'known',
+  networks: ['test'],
+  mailbox: '',
+  delayMs: 0,
+  deadlineMs: Infinity,
+}
 
 /** That ticket, but for what is given. */
 export function ticketOf(given: Partial<Ticket> = {}): Ticket {
