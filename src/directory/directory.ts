@@ -11,6 +11,23 @@ export type Lookup =
   | { readonly kind: 'ambiguous'; readonly users: readonly DirectoryUser[] }
   | { readonly kind: 'other_email' }
 
+/** One place of a page: a user, or why what is there is none. Each fault is that user's alone. */
+export type PageEntry =
+  | { readonly kind: 'user'; readonly user: DirectoryUser }
+  | {
+      readonly kind: 'fault'
+      readonly id: string | undefined
+      /** As parsed users have it, '' for none; undefined where not even that can be told. */
+      readonly email: string | undefined
+      readonly reason: string
+    }
+
+/** Places counted from 0, in the directory's own order, which changes only where users come, go or are renamed. */
+export interface PageWish {
+  readonly first: number
+  readonly max: number
+}
+
 export interface Directory {
   /**
    * The user with exactly this e-mail address (lower case). Gives up after 15 s.
@@ -20,6 +37,14 @@ export interface Directory {
   findByEmail(email: string): Promise<Lookup>
   /** The user with this id, or undefined when the directory has none. Throws as findByEmail. */
   findById(id: string): Promise<DirectoryUser | undefined>
+  /** How many users there are. Throws as findByEmail. */
+  count(): Promise<number>
+  /**
+   * At most `max` users from place `first` on; none behind the end. Users who come and go between two calls shift all
+   * behind them: directory/pass.ts reads over that. Gives up after 60 s. Throws as findByEmail; directory_invalid, too,
+   * where the page is longer than 8 MiB: a smaller one may not be.
+   */
+  page(wish: PageWish): Promise<readonly PageEntry[]>
   /** The realm's rules on attributes and e-mail; cached for a minute. Throws as findByEmail. */
   profile(): Promise<DirectoryProfile>
   close(): Promise<void>

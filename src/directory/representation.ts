@@ -5,7 +5,7 @@
 import { domainToASCII, domainToUnicode } from 'node:url'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { Lookup } from './directory.ts'
+import type { Lookup, PageEntry } from './directory.ts'
 import type { DirectoryUser } from './user.ts'
 
 /** Which attributes hold what (directory.password_attribute, directory.template_attribute). */
@@ -18,8 +18,12 @@ const MAX_HASHES = 5
 /** Longer hashes are refused by the password room anyway; so much is kept that it still sees one too long. */
 const MAX_HASH_BYTES = 1024
 
+const MAX_ID_LENGTH = 255
+/** Longer ones are nobody's mailbox. */
+const MAX_EMAIL_LENGTH = 320
+
 const Representation = Type.Object({
-  id: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+  id: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_ID_LENGTH })),
   username: Type.String({ minLength: 1, maxLength: 255 }),
   email: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   // Keycloak's import takes an absent flag for false (seen on 26.7.3); so do we, which refuses rather than admits.
@@ -100,6 +104,21 @@ export function parseUser(
     lastName: value.lastName ?? '',
     hashes: attributeValues(attributes, names.password).slice(0, MAX_HASHES).map(boundHash),
     template: attributeValues(attributes, names.template)[0],
+  }
+}
+
+/** Parses one place of a page. What is no user says as much of itself as can be told. */
+export function parseEntry(value: unknown, names: AttributeNames): PageEntry {
+  const user = parseUser(value, names)
+  if (!(user instanceof UserInvalid)) return { kind: 'user', user }
+  const isObject = typeof value === 'object' && value !== null
+  const id: unknown = isObject && 'id' in value ? value.id : undefined
+  const email: unknown = isObject ? ('email' in value ? (value.email ?? '') : '') : undefined
+  return {
+    kind: 'fault',
+    id: typeof id === 'string' && id.length <= MAX_ID_LENGTH ? id : undefined,
+    email: typeof email === 'string' ? mailboxNameOf(email.slice(0, MAX_EMAIL_LENGTH)) : undefined,
+    reason: user.reason,
   }
 }
 

@@ -27,15 +27,18 @@ export interface Watching {
   readonly record: (request: string, result: string, durationMs: number) => void
 }
 
+/** Nobody waits for a page: slow is not down. */
+const PAGE_WAIT_MS = 60_000
+
 export function watchDirectory(directory: Directory, { clock, waitMs, record }: Watching): WatchedDirectory {
   let failure: ErrorCode | undefined
   let answeredAtMs: number | undefined
   let failedAtMs: number | undefined
 
-  async function watched<T>(request: string, call: () => Promise<T>): Promise<T> {
+  async function watched<T>(request: string, call: () => Promise<T>, limitMs = waitMs): Promise<T> {
     const startedAtMs = clock.monotonicMs()
     let isLate = false
-    const cancel = clock.after(waitMs, () => {
+    const cancel = clock.after(limitMs, () => {
       isLate = true
       failure = 'directory_unavailable'
       failedAtMs = clock.monotonicMs()
@@ -62,6 +65,8 @@ export function watchDirectory(directory: Directory, { clock, waitMs, record }: 
   return {
     findByEmail: (email) => watched('lookup', () => directory.findByEmail(email)),
     findById: (id) => watched('lookup_by_id', () => directory.findById(id)),
+    count: () => watched('count', () => directory.count(), PAGE_WAIT_MS),
+    page: (wish) => watched('page', () => directory.page(wish), PAGE_WAIT_MS),
     // Answered from a cache for a minute: not a call to count.
     profile: () => directory.profile(),
     close: () => directory.close(),

@@ -199,6 +199,31 @@ export async function directoryContract(t: Test, subject: DirectorySubject): Pro
     t.match(await directory.findByEmail('new@x.example'), { kind: 'found', user: { username: 'new' } })
   })
 
+  await t.test(`${subject.name}: gives pages of users`, async (t) => {
+    const realm = await subject.makeRealm({ users: USERS })
+    t.teardown(() => realm.close())
+    const { directory } = realm
+    t.equal(await directory.count(), USERS.length, 'service accounts are no users')
+    const all = await directory.page({ first: 0, max: 500 })
+    const names = all.map((entry) => (entry.kind === 'user' ? entry.user.username : entry.reason))
+    t.strictSame([...names].sort(), USERS.map(({ username }) => username).sort())
+    for (const entry of all) {
+      if (entry.kind !== 'user' || entry.user.hashes.length > 1) continue
+      t.strictSame(entry.user, await directory.findById(entry.user.id), 'as the look-up gives them')
+    }
+    const parts = [
+      ...(await directory.page({ first: 0, max: 7 })),
+      ...(await directory.page({ first: 7, max: 7 })),
+      ...(await directory.page({ first: 14, max: 7 })),
+    ]
+    t.strictSame(parts, all, 'in one order')
+    t.strictSame(await directory.page({ first: USERS.length, max: 7 }), [])
+    t.strictSame(await directory.page({ first: 1_000_000, max: 7 }), [])
+    await realm.deleteUser('bjoe')
+    t.equal(await directory.count(), USERS.length - 1)
+    t.equal((await directory.page({ first: 0, max: 500 })).length, USERS.length - 1)
+  })
+
   await t.test(`${subject.name}: tells the realm's rules`, async (t) => {
     const closed = await subject.makeRealm({ users: [], registrationAllowed: false })
     t.teardown(() => closed.close())

@@ -18,6 +18,8 @@ function watchedByHand() {
       return answer.promise
     },
     findById: async () => undefined,
+    count: async () => 0,
+    page: async () => [],
     profile: () => Promise.reject(new Error('not asked here')),
     close: async () => {},
   }

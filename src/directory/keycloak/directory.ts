@@ -11,6 +11,7 @@ import type { Logger } from '../../telemetry/logger.ts'
 import type { Directory } from '../directory.ts'
 import {
   isAskable,
+  parseEntry,
   parseUser,
   pickByEmail,
   spellingsOf,
@@ -45,6 +46,11 @@ export interface KeycloakDirectoryDeps {
 }
 
 const LIMITS = { lookupMs: 15_000, connectMs: 5000 } as const
+/** Keycloak works longer on a page; nobody waits for it. */
+const PAGE_LIMIT_MS = 60_000
+const MAX_PAGE_BYTES = 8 * 1024 * 1024
+/** Of their own, so that pages never keep a login waiting: one reads, another may stand in for a connection that hangs. */
+const PAGE_CONNECTIONS = 2
 
 /** What the realm shows of itself: less than this to a client without view-realm. */
 const RealmAnswer = Compile(Type.Object({ registrationAllowed: Type.Optional(Type.Boolean()) }))
@@ -67,6 +73,12 @@ export function createKeycloakDirectory(
     connections: config.connections,
     connectMs: limits.connectMs,
   })
+  const pages = openHttp(endpoints.origin, {
+    tls: config.tls,
+    connections: PAGE_CONNECTIONS,
+    connectMs: limits.connectMs,
+    maxAnswerBytes: MAX_PAGE_BYTES,
+  })
   const tokens = createTokens({
     http,
     clock,
@@ -78,12 +90,12 @@ export function createKeycloakDirectory(
   })
 
   /** GET with our token; a refused token is replaced once. Gives the parsed body of a 200. */
-  async function read(what: string, path: string): Promise<unknown> {
+  async function read(what: string, path: string, over = http, limitMs = limits.lookupMs): Promise<unknown> {
     const asked = `${what} at ${http.origin}`
-    return within(clock, limits.lookupMs, asked, async (signal) => {
+    return within(clock, limitMs, asked, async (signal) => {
       for (let attempt = 1; ; attempt++) {
         const token = await tokens.get()
-        const answer = await http.request({
+        const answer = await over.request({
           what,
           method: 'GET',
           path,
@@ -98,12 +110,13 @@ export function createKeycloakDirectory(
     })
   }
 
+  function listOf(what: string, answer: unknown): readonly unknown[] {
+    if (Array.isArray(answer)) return answer
+    throw new MailpassdError('directory_invalid', `${what} at ${http.origin}: the answer is no list`)
+  }
+
   async function readUsers(what: string, path: string): Promise<DirectoryUser[]> {
-    const answer = await read(what, path)
-    if (!Array.isArray(answer)) {
-      throw new MailpassdError('directory_invalid', `${what} at ${http.origin}: the answer is no list`)
-    }
-    const values: unknown[] = answer
+    const values = listOf(what, await read(what, path))
     return values.map((value, index) => {
       const user = parseUser(value, names)
       if (!(user instanceof UserInvalid)) return user
@@ -153,7 +166,21 @@ export function createKeycloakDirectory(
       const users = await readUsers('look-up by id', endpoints.byId(id))
       return users.find((user) => user.id === id)
     },
+    async count() {
+      const what = 'number of users'
+      const answer = await read(what, endpoints.count, pages, PAGE_LIMIT_MS)
+      if (typeof answer === 'number' && Number.isSafeInteger(answer) && answer >= 0) return answer
+      throw new MailpassdError('directory_invalid', `${what} at ${http.origin}: the answer is no number`)
+    },
+    async page(wish) {
+      const what = 'page of users'
+      const values = listOf(what, await read(what, endpoints.page(wish), pages, PAGE_LIMIT_MS))
+      // More than was asked for is no page.
+      return values.slice(0, wish.max).map((value) => parseEntry(value, names))
+    },
     profile: cacheProfile(readProfile, clock, logger),
-    close: () => http.close(),
+    async close() {
+      await Promise.all([http.close(), pages.close()])
+    },
   }
 }

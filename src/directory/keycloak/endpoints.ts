@@ -9,6 +9,9 @@ export interface Endpoints {
   readonly userProfile: string
   /** Whether events are kept. */
   readonly eventsConfig: string
+  readonly count: string
+  /** Users from place `first` on, at most `max`. */
+  page(wish: { readonly first: number; readonly max: number }): string
   /** Users with exactly this e-mail. */
   byEmail(email: string): string
   /** The user with this id, as a list of one or none. */
@@ -42,6 +45,9 @@ export function endpointsOf(serverUrl: string, realm: string): Endpoints {
     realm: admin,
     userProfile: `${admin}/users/profile`,
     eventsConfig: `${admin}/events/config`,
+    // Both leave service accounts out, and only without other parameters (26.7.3). Pages are in the order of user names.
+    count: `${admin}/users/count`,
+    page: ({ first, max }) => `${admin}/users?first=${first}&max=${max}&briefRepresentation=false`,
     // Literal `true`: Java's Boolean reads `exact=1` as false, and the search becomes one for substrings.
     // Not search=email:… - it answers 400 where two users have the address (26.7.3).
     byEmail: (email) =>

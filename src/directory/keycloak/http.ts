@@ -41,7 +41,7 @@ export interface Http {
   close(): Promise<void>
 }
 
-/** A page of users is never asked for; the largest answer is one user's attributes or the user profile. */
+/** Where pages of users are not asked for, the largest answer is one user's attributes or the user profile. */
 const MAX_ANSWER_BYTES = 1024 * 1024
 /** Requests that wait for a connection, beyond which more would only die of old age. */
 const MAX_WAITING = 4096
@@ -49,8 +49,15 @@ const KEEP_ALIVE_MS = 20_000
 
 export function openHttp(
   origin: string,
-  options: { readonly tls: Tls; readonly connections: number; readonly connectMs: number },
+  options: {
+    readonly tls: Tls
+    readonly connections: number
+    readonly connectMs: number
+    /** Default 1 MiB. */
+    readonly maxAnswerBytes?: number
+  },
 ): Http {
+  const maxAnswerBytes = options.maxAnswerBytes ?? MAX_ANSWER_BYTES
   const pool = new Pool(origin, {
     connections: options.connections,
     pipelining: 1,
@@ -59,7 +66,7 @@ export function openHttp(
     // One deadline for the whole look-up is kept by the caller's signal.
     headersTimeout: 0,
     bodyTimeout: 0,
-    maxResponseSize: MAX_ANSWER_BYTES,
+    maxResponseSize: maxAnswerBytes,
     keepAliveTimeout: KEEP_ALIVE_MS,
   })
   let waiting = 0
@@ -74,7 +81,7 @@ export function openHttp(
         if (asked.signal.aborted) throw fault('directory_unavailable', 'no answer in time')
         const code = codeOf(error)
         if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
-          throw fault('directory_invalid', `answer ${statusCode} is longer than ${MAX_ANSWER_BYTES} bytes`)
+          throw fault('directory_invalid', `answer ${statusCode} is longer than ${maxAnswerBytes} bytes`)
         }
         throw fault('directory_invalid', `answer ${statusCode} broke off (${code})`)
       })

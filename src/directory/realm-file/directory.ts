@@ -8,7 +8,7 @@ import type { Logger } from '../../telemetry/logger.ts'
 import type { Directory } from '../directory.ts'
 import { isAskable, pickByEmail, type AttributeNames } from '../representation.ts'
 import { singleFlight } from '../single-flight.ts'
-import { userById, usersByEmail, type RealmIndex } from './index-table.ts'
+import { userById, usersByEmail, usersFrom, type RealmIndex } from './index-table.ts'
 import { loadIndex } from './load-index.ts'
 import { statFile } from './read.ts'
 
@@ -88,6 +88,12 @@ export function createRealmFileDirectory(options: RealmFileOptions): Directory {
     },
     async findById(id) {
       return userById(await current(), id)
+    },
+    async count() {
+      return (await current()).count
+    },
+    async page({ first, max }) {
+      return usersFrom(await current(), first, max).map((user) => ({ kind: 'user', user }))
     },
     async profile() {
       return (await current()).profile

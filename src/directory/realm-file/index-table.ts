@@ -14,6 +14,8 @@ export interface RealmIndex {
   /** Open addressing by hashOf: 0 is free, else the offset of a record plus 1. */
   readonly byEmail: Uint32Array<ArrayBuffer>
   readonly byId: Uint32Array<ArrayBuffer>
+  /** Offset of each record, in the order of the file. */
+  readonly places: Uint32Array<ArrayBuffer>
 }
 
 const LENGTH_BYTES = 4
@@ -40,9 +42,11 @@ function insert(table: Uint32Array, key: string, offset: number): void {
 export function buildIndex({ users, profile }: Realm): RealmIndex {
   const byEmail = tableFor(users.length)
   const byId = tableFor(users.length)
+  const places = new Uint32Array(users.length)
   const parts: Buffer[] = []
   let offset = 0
-  for (const user of users) {
+  for (const [place, user] of users.entries()) {
+    places[place] = offset
     const record = Buffer.from(JSON.stringify(user), 'utf8')
     const length = Buffer.alloc(LENGTH_BYTES)
     length.writeUInt32LE(record.length)
@@ -58,7 +62,7 @@ export function buildIndex({ users, profile }: Realm): RealmIndex {
     records.set(part, at)
     at += part.length
   }
-  return { count: users.length, profile, records, byEmail, byId }
+  return { count: users.length, profile, records, byEmail, byId, places }
 }
 
 /** All users with this e-mail, in no order. */
@@ -69,6 +73,11 @@ export function usersByEmail(index: RealmIndex, email: string): DirectoryUser[] 
 export function userById(index: RealmIndex, id: string): DirectoryUser | undefined {
   for (const user of candidates(index.records, index.byId, id)) if (user.id === id) return user
   return undefined
+}
+
+/** At most `max` users from place `first` on. */
+export function usersFrom(index: RealmIndex, first: number, max: number): DirectoryUser[] {
+  return Array.from(index.places.subarray(first, first + max), (offset) => recordAt(index.records, offset))
 }
 
 /** The users whose key may be this one. */

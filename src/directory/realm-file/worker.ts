@@ -29,6 +29,8 @@ async function load(): Promise<WorkerAnswer> {
 const answer = await load()
 const blocks =
   answer.kind === 'index'
-    ? [answer.index.records.buffer, answer.index.byEmail.buffer, answer.index.byId.buffer]
+    ? [answer.index.records, answer.index.byEmail, answer.index.byId, answer.index.places].map(
+        ({ buffer }) => buffer,
+      )
     : []
 parentPort?.postMessage(answer, blocks)
