@@ -86,7 +86,7 @@ export function keycloakForTests(t: SuiteTest): TestKeycloak | undefined {
   return openKeycloak(url.replace(/\/+$/, ''))
 }
 
-function openKeycloak(url: string): TestKeycloak {
+export function openKeycloak(url: string): TestKeycloak {
   const call = adminCalls(url)
   return { url, makeRealm: (wish = {}) => makeRealm(url, call, wish) }
 }

@@ -35,6 +35,8 @@ export interface KeycloakPlaces {
   readonly serversDir: string
   /** For what this one process writes; the caller removes it afterwards. */
   readonly workDir: string
+  /** Default: a free one. */
+  readonly port?: number
 }
 
 export function defaultServersDir(): string {
@@ -102,7 +104,7 @@ export async function startKeycloak(places: KeycloakPlaces): Promise<KeycloakSer
       '--optimized',
       '--http-enabled=true',
       '--http-host=127.0.0.1',
-      '--http-port=0',
+      `--http-port=${places.port ?? 0}`,
       '--hostname-strict=false',
     ],
     {
