@@ -83,18 +83,19 @@ async function logInAgainAndAgain(
   client: Client,
   next: () => Attempt,
   figures: Figures,
-  where: () => string,
+  faultNow: () => string,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     const attempt = next()
-    const began = where()
     const startedAtMs = performance.now()
+    const during = faultNow()
+    const where = `${during}, second ${Math.round(startedAtMs / 1000)}`
     try {
       const answer = await client.login(attempt)
-      figures.count(attempt, answer, performance.now() - startedAtMs, began)
+      figures.count(attempt, answer, performance.now() - startedAtMs, { during, where })
     } catch (error) {
-      figures.tell(`${error instanceof Error ? error.message : String(error)}: ${attempt.username}, ${began}`)
+      figures.tell(`${error instanceof Error ? error.message : String(error)}: ${attempt.username}, ${where}`)
       await client.close()
     }
     await wait(PAUSE_MS, undefined, { signal }).catch(() => {})
@@ -124,7 +125,7 @@ async function run(
   const over = new AbortController()
   process.once('SIGINT', () => over.abort())
   let fault: Fault | undefined
-  const where = (): string => `${fault ?? 'no fault'}, second ${Math.round(performance.now() / 1000)}`
+  const faultNow = (): string => fault ?? 'no fault'
   const untilMs = performance.now() + minutes * 60_000
   const tick = setInterval(() => {
     if (performance.now() >= untilMs) over.abort()
@@ -145,7 +146,7 @@ async function run(
     startChaos(world, seeded(seed + 1), over.signal, (now) => {
       fault = now
     }),
-    ...all.map((client) => logInAgainAndAgain(client, next, figures, where, over.signal)),
+    ...all.map((client) => logInAgainAndAgain(client, next, figures, faultNow, over.signal)),
   ])
   clearInterval(tick)
   const { earlyMib, lateMib } = trend(figures.memory)

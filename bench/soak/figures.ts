@@ -23,15 +23,25 @@ export class Figures {
   readonly byKind = new Map<Kind, KindFigures>()
   readonly faults: string[] = []
   readonly memory: Sample[] = []
+  /** How often somebody who logged in before was told "not now", by what was wrong at that time. */
+  readonly putOff = new Map<string, number>()
   faultCount = 0
   attempts = 0
 
-  count(attempt: Attempt, answer: Answer, tookMs: number, where: string): void {
+  /** `during`: the fault that was played when it began, if any; `where`: the same and when, for messages. */
+  count(
+    attempt: Attempt,
+    answer: Answer,
+    tookMs: number,
+    { during, where }: { readonly during: string; readonly where: string },
+  ): void {
     this.attempts += 1
     const figures = this.byKind.get(attempt.kind) ?? { ok: 0, refused: 0, later: 0, slowestMs: 0 }
     this.byKind.set(attempt.kind, figures)
     figures[answer] += 1
     figures.slowestMs = Math.max(figures.slowestMs, tookMs)
+    if (attempt.kind === 'known' && answer === 'later')
+      this.putOff.set(during, (this.putOff.get(during) ?? 0) + 1)
     const fault = faultOf(attempt, answer)
     if (fault !== undefined) this.tell(`${fault}: ${attempt.username}, ${where}`)
     if (tookMs > DUE_MS) this.tell(`answered after ${Math.round(tookMs)} ms: ${attempt.username}, ${where}`)

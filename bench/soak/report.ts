@@ -29,10 +29,15 @@ export function soakTable({ figures, faults, minutes, seed }: Soak): string {
 |---|---|---|---|---|
 ${rows.join('\n')}
 
-Faults played: ${[...faults].map(([fault, count]) => `${fault} ${count}`).join(', ')}.
+Faults played: ${listed(faults)}.
+Known users told "not now" while: ${listed(figures.putOff)}.
 Resident memory of the daemon: ${earlyMib.toFixed(0)} MiB in the second quarter of the run, ${lateMib.toFixed(0)} MiB in the last.
 Wrong answers, missing answers and answers after 8 s: ${figures.faultCount}.
 `
+}
+
+function listed(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([what, count]) => `${what} ${count}`).join(', ') || 'none'
 }
 
 /** Puts the table where the page has room for it, or at its end. */
