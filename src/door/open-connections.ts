@@ -4,7 +4,8 @@
  */
 import type { Server } from 'node:net'
 import type { Clock } from '../clock.ts'
-import { SWEEP_MS, Timetable } from './timetable.ts'
+import { Sweep } from '../sweep.ts'
+import type { Timetable } from '../timetable.ts'
 
 /** At the end a connection that came this moment may still say what it wants. */
 const FIRST_WORD_MS = 50
@@ -20,15 +21,18 @@ export interface OpenConnection {
 }
 
 export class OpenConnections<Connection extends OpenConnection> {
-  readonly timetable: Timetable
   readonly #clock: Clock
+  readonly #sweep: Sweep
   readonly #open = new Set<Connection>()
   #toFlush: Connection[] = []
-  #isSweeping = false
 
   constructor(clock: Clock) {
     this.#clock = clock
-    this.timetable = new Timetable(clock.monotonicMs())
+    this.#sweep = new Sweep(clock)
+  }
+
+  get timetable(): Timetable {
+    return this.#sweep.timetable
   }
 
   get size(): number {
@@ -51,13 +55,7 @@ export class OpenConnections<Connection extends OpenConnection> {
 
   /** Sees to it that the timetable is swept while something stands in it. */
   armSweep(): void {
-    if (this.#isSweeping || this.timetable.isEmpty) return
-    this.#isSweeping = true
-    this.#clock.after(SWEEP_MS, () => {
-      this.#isSweeping = false
-      this.timetable.sweep(this.#clock.monotonicMs())
-      this.armSweep()
-    })
+    this.#sweep.arm()
   }
 
   /**

@@ -20,6 +20,7 @@ import type { Plan } from '../mailbox/change.ts'
 import { plan } from '../mailbox/plan.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Ticket } from '../policy/ticket.ts'
+import { whenThere, type Soon } from '../soon.ts'
 import { parseAddress, type Address } from './address.ts'
 import { gate, type GatedRequest } from './gate.ts'
 import type { Outcome, Why } from './outcome.ts'
@@ -42,8 +43,19 @@ const MAX_LOOKS = 3
 
 const NO_CHANGES: Plan = Object.freeze({ kind: 'changes', changes: Object.freeze([]) })
 
-/** Decides one login. Rejects with MailpassdError where the store does not answer; the caller tells temp_fail then. */
-export async function decide(request: LoginRequest, rooms: Rooms): Promise<Outcome> {
+/** What the rooms from account on need of one login. */
+interface Way {
+  readonly request: LoginRequest
+  readonly address: Address
+  readonly ticket: Ticket
+  readonly rooms: Rooms
+}
+
+/**
+ * Decides one login; at once where no room has to wait. Throws or rejects with MailpassdError where the store does not
+ * answer; the caller tells temp_fail then.
+ */
+export function decide(request: LoginRequest, rooms: Rooms): Soon<Outcome> {
   const address = parseAddress(request.username)
   if (address === undefined) return refusal('address_invalid', undefined)
   if (request.secret.byteLength > MAX_PASSWORD_BYTES) return refusal('password_too_long', address)
@@ -52,71 +64,82 @@ export async function decide(request: LoginRequest, rooms: Rooms): Promise<Outco
   if (admission.kind === 'throttled') {
     return { ...refusal('busy', address), retryAfterSeconds: admission.retryAfterSeconds }
   }
-
-  for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
-    const outcome = await look(address, request, admission.ticket, rooms)
-    if (outcome !== 'overtaken') return outcome
-    rooms.accounts.changed({ kind: 'mailbox', address: address.full })
-  }
-  throw new MailpassdError('store_conflict', `the rows of ${address.full} changed with every look at them`)
+  return look({ request, address, ticket: admission.ticket, rooms }, 1)
 }
 
-/** Account to apply. `overtaken`: the rows were changed by others before ours were written; nothing was. */
-async function look(
-  address: Address,
-  request: LoginRequest,
-  ticket: Ticket,
-  rooms: Rooms,
-): Promise<Outcome | 'overtaken'> {
-  const got = rooms.accounts.get(address)
-  const account = got instanceof Promise ? await got : got
-  if (!isHosted(account.stored)) return refusal('domain_not_hosted', address)
+/** Account to apply, and once more where the rows were changed by others before ours were written. */
+function look(way: Way, looks: number): Soon<Outcome> {
+  const { address, rooms } = way
+  return whenThere(fromAccount(way), (outcome) => {
+    if (outcome !== 'overtaken') return outcome
+    if (looks === MAX_LOOKS)
+      throw new MailpassdError(
+        'store_conflict',
+        `the rows of ${address.full} changed with every look at them`,
+      )
+    rooms.accounts.changed({ kind: 'mailbox', address: address.full })
+    return look(way, looks + 1)
+  })
+}
 
-  // First, as in mailcow: SOGo sends its own password far more often than a user's.
-  const isSogos = request.service === 'sogo' ? await rooms.sogoPassword?.matches(request.secret) : false
-  if (isSogos === true) return about(account, bySogo(account, address, request, rooms), rooms)
+/** `overtaken`: the rows were changed by others before ours were written; nothing was. */
+function fromAccount(way: Way): Soon<Outcome | 'overtaken'> {
+  const { address, request, rooms } = way
+  return whenThere(rooms.accounts.get(address), (account) => {
+    if (!isHosted(account.stored)) return refusal('domain_not_hosted', address)
+    // First, as in mailcow: SOGo sends its own password far more often than a user's.
+    const matching = request.service === 'sogo' ? rooms.sogoPassword?.matches(request.secret) : undefined
+    return whenThere(matching ?? false, (isSogos) =>
+      isSogos === true
+        ? about(account, bySogo(account, way), rooms)
+        : fromVerify(account, way, isSogos === 'unknown'),
+    )
+  })
+}
 
+/** `maybeSogos`: the password may be SOGo's own, which cannot be read. */
+function fromVerify(account: Account, way: Way, maybeSogos: boolean): Soon<Outcome | 'overtaken'> {
+  const { address, request, ticket, rooms } = way
   const verifying = rooms.verifier.verify(account, request.secret, ticket)
-  const verification = verifying instanceof Promise ? await verifying : verifying
-  if (verification.kind !== 'match') {
-    const why = isSogos === 'unknown' ? 'sogo_password_unknown' : whyNot(account, verification)
-    return about(account, refusal(why, address), rooms)
-  }
-  // Its comparison may have waited for seconds: what was revoked or locked meanwhile counts as for who asks now.
-  const now = verifying instanceof Promise ? await rooms.accounts.get(address) : account
-  const candidate = now === account ? verification.candidate : candidateNow(now, verification.candidate)
-  if (candidate === undefined || !isHosted(now.stored)) return 'overtaken'
-  return open(now, candidate, address, request, rooms)
+  return whenThere(verifying, (verification) => {
+    if (verification.kind !== 'match') {
+      const why = maybeSogos ? 'sogo_password_unknown' : whyNot(account, verification)
+      return about(account, refusal(why, address), rooms)
+    }
+    const { candidate } = verification
+    if (!(verifying instanceof Promise)) return open(account, candidate, way)
+    // Its comparison may have waited for seconds: what was revoked or locked meanwhile counts as for who asks now.
+    return whenThere(rooms.accounts.get(address), (now) => {
+      const current = now === account ? candidate : candidateNow(now, candidate)
+      return current === undefined || !isHosted(now.stored) ? 'overtaken' : open(now, current, way)
+    })
+  })
 }
 
 /** Plan to apply, for who has the right password. */
-async function open(
-  account: Account,
-  candidate: Candidate,
-  address: Address,
-  request: LoginRequest,
-  rooms: Rooms,
-): Promise<Outcome | 'overtaken'> {
+function open(account: Account, candidate: Candidate, way: Way): Soon<Outcome | 'overtaken'> {
+  const { address, request, rooms } = way
   const settings = rooms.settings()
   const nowMs = rooms.clock.nowMs()
+  const refused = (why: Why) => about(account, { ...refusal(why, address), credential: candidate.id }, rooms)
   const planned = planAndGate(account, settings, candidate, request, nowMs)
-  if (planned.kind === 'refused')
-    return about(account, { ...refusal(planned.why, address), credential: candidate.id }, rooms)
+  if (planned.kind === 'refused') return refused(planned.why)
   if (planned.changes.length === 0) return about(account, success(address, candidate, false), rooms)
 
   let isRevoked = false
-  const applied = await rooms.apply(address, (stored) => {
+  const applying = rooms.apply(address, (stored) => {
     const anew = withRows(account, stored, settings)
     // The password was compared with a hash that does not count any more: another source of passwords, a deleted row.
     const now = candidateNow(anew, candidate)
     isRevoked = now === undefined
     return now === undefined ? NO_CHANGES : planAndGate(anew, settings, now, request, nowMs)
   })
-  if (isRevoked || applied.kind === 'overtaken') return 'overtaken'
-  if (applied.kind === 'refused')
-    return about(account, { ...refusal(applied.why, address), credential: candidate.id }, rooms)
-  rooms.accounts.changed({ kind: 'mailbox', address: address.full })
-  return about(account, success(address, candidate, applied.made), rooms)
+  return whenThere(applying, (applied) => {
+    if (isRevoked || applied.kind === 'overtaken') return 'overtaken'
+    if (applied.kind === 'refused') return refused(applied.why)
+    rooms.accounts.changed({ kind: 'mailbox', address: address.full })
+    return about(account, success(address, candidate, applied.made), rooms)
+  })
 }
 
 /**
@@ -141,7 +164,7 @@ export function planAndGate(
  * SOGo's own password: for a mailbox that is there and that its user may use now. It says nothing of who that user is:
  * so it makes no mailbox and binds none, and nothing is written.
  */
-function bySogo(account: Account, address: Address, request: LoginRequest, rooms: Rooms): Outcome {
+function bySogo(account: Account, { address, request, rooms }: Way): Outcome {
   const planned: Plan =
     account.stored.mailbox === undefined
       ? { kind: 'refused', why: 'no_such_user' }

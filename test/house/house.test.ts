@@ -30,8 +30,11 @@ const WORDS = new Set([
   'clock.ts',
   'errors.ts',
   'secret.ts',
+  'soon.ts',
+  'sweep.ts',
   'telemetry/logger.ts',
   'time-text.ts',
+  'timetable.ts',
   ...['address', 'outcome', 'request', 'service', 'why'].map((word) => `login/${word}.ts`),
 ])
 

@@ -90,7 +90,7 @@ function house({ appPasswords, stored, user }: Situation) {
     settings: () => settings,
     clock,
   }
-  const login = (password: string, request: Partial<LoginRequest> = {}): Promise<Outcome> =>
+  const login = async (password: string, request: Partial<LoginRequest> = {}): Promise<Outcome> =>
     decide(
       {
         door: 'sasl',

@@ -9,7 +9,7 @@ import type { Lookup } from '../../src/directory/directory.ts'
 import type { DirectoryProfile, DirectoryUser } from '../../src/directory/user.ts'
 import { MailpassdError } from '../../src/errors.ts'
 import { decide, refusal } from '../../src/login/decide.ts'
-import { createLogin } from '../../src/login/login.ts'
+import { createLogin, type LoginParts } from '../../src/login/login.ts'
 import type { Outcome } from '../../src/login/outcome.ts'
 import type { LoginRequest } from '../../src/login/request.ts'
 import { createApply } from '../../src/mailbox/apply.ts'
@@ -116,7 +116,7 @@ function house(situation: Situation = {}) {
     clock,
     sogoPassword,
   }
-  const login = (request: Partial<LoginRequest> & { password?: string } = {}): Promise<Outcome> =>
+  const login = async (request: Partial<LoginRequest> & { password?: string } = {}): Promise<Outcome> =>
     decide(requestOf(clock, request), rooms)
   return { clock, source, directory, pool, writer, accounts, rooms, login }
 }
@@ -837,12 +837,12 @@ t.test('a user’s own passwords from SOGo: no flag is asked', async (t) => {
   t.match(await tfa.login(bySogo), { why: 'tfa_active' })
 })
 
-function recorded(parts: { decide: (request: LoginRequest) => Promise<Outcome> }) {
+function recorded(parts: Pick<LoginParts, 'decide'>) {
   const clock = new FakeClock()
   const outcomes: Outcome[] = []
   const log = { record: (_request: LoginRequest, outcome: Outcome) => void outcomes.push(outcome) }
   const login = createLogin({ ...parts, policy: openPolicy, log, clock, logger: silentLogger })
-  return { clock, outcomes, login: async (request: LoginRequest) => login(request) }
+  return { clock, outcomes, atOnce: login, login: async (request: LoginRequest) => login(request) }
 }
 
 t.test('a throw is temp_fail, recorded once, and the password is wiped', async (t) => {
@@ -857,7 +857,46 @@ t.test('a throw is temp_fail, recorded once, and the password is wiped', async (
     t.equal(outcomes.length, 1)
     await new Promise((resolve) => setImmediate(resolve))
     t.ok(request.secret.reveal().every((byte) => byte === 0))
-    t.equal(clock.pendingTimers, 0)
+    await clock.advance(100)
+    t.equal(clock.pendingTimers, 0, 'the sweep ends when nobody waits')
+  }
+})
+
+t.test('what is decided at once is answered at once, recorded once, and the password is wiped', async (t) => {
+  const { rooms, clock } = house({ stored: resident })
+  await decide(requestOf(clock, {}), rooms)
+  const warm = recorded({ decide: (request) => decide(request, rooms) })
+  const request = requestOf(clock, {})
+  const outcome = warm.atOnce(request)
+  t.notOk(outcome instanceof Promise)
+  t.match(outcome, { verdict: 'ok' })
+  t.same(warm.outcomes, [outcome])
+  t.ok(request.secret.isWiped)
+  t.equal(warm.clock.pendingTimers, 0, 'no timer')
+
+  const thrown = recorded({
+    decide() {
+      throw new MailpassdError('store_unavailable', 'down')
+    },
+  })
+  t.match(thrown.atOnce(requestOf(clock, {})), { verdict: 'temp_fail', why: 'store_down' })
+  t.equal(thrown.outcomes.length, 1)
+})
+
+t.test('what observes an outcome may still look at the password', async (t) => {
+  const clock = new FakeClock()
+  const outcome = refusal('hash_differs', undefined)
+  for (const decided of [outcome, Promise.resolve(outcome)]) {
+    const seen: string[] = []
+    const login = createLogin({
+      decide: () => decided,
+      policy: { ...openPolicy, observe: ({ secret }) => void seen.push(secret.reveal().toString()) },
+      log: { record() {} },
+      clock,
+      logger: silentLogger,
+    })
+    await login(requestOf(clock, {}))
+    t.same(seen, ['right'])
   }
 })
 

@@ -4,7 +4,7 @@ import type { Service } from '../../login/service.ts'
 import type { Exchange, MechanismName } from '../../sasl/mechanism.ts'
 import type { Secret } from '../../secret.ts'
 import type { AuthCommand } from './command.ts'
-import type { Due } from '../timetable.ts'
+import type { Due } from '../../timetable.ts'
 
 /**
  * asked: the client owes an answer to a challenge. verifying: login owes an outcome. refused: the outcome is known and

@@ -34,7 +34,7 @@ import { parseCommand, type AuthCommand, type Command } from './command.ts'
 import { Framer, MAX_LINE_BYTES } from './framer.ts'
 import { Pending } from './pending.ts'
 import { answerOf, formatCont, formatFail } from './reply.ts'
-import { SWEEP_MS, type Timetable } from '../timetable.ts'
+import { SWEEP_MS, type Timetable } from '../../timetable.ts'
 
 const MAJOR = 1
 /** Dovecot's MASTER_AUTH_SERVER_TIMEOUT_SECS: an unfinished exchange is forgotten after it. */

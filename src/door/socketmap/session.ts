@@ -9,7 +9,7 @@
  */
 import type { MapAnswer } from '../../account/maps/lookup.ts'
 import { ANSWER_WITHIN_MS } from '../../login/request.ts'
-import { SWEEP_MS, type Due, type Timetable } from '../timetable.ts'
+import { SWEEP_MS, type Due, type Timetable } from '../../timetable.ts'
 import { NetstringReader } from './netstring.ts'
 import { formatMapReply, parseMapRequest, replyOf, type MapReply, type MapRequest } from './reply.ts'
 

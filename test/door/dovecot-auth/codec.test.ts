@@ -11,7 +11,7 @@ import {
   formatOk,
 } from '../../../src/door/dovecot-auth/reply.ts'
 import { escapeTabs, unescapeTabs } from '../../../src/door/dovecot-auth/tab-escape.ts'
-import { SWEEP_MS, Timetable, type Due } from '../../../src/door/timetable.ts'
+import { SWEEP_MS, Timetable, type Due } from '../../../src/timetable.ts'
 import { VERDICTS } from '../../../src/login/why.ts'
 import { auth, parseServerLine } from './client.ts'
 import { outcomeOf } from './rig.ts'

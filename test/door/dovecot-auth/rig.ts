@@ -1,7 +1,7 @@
 /** A session without a socket: what it writes, whom it asks, whether it closed; time moved by hand. */
 import { Session } from '../../../src/door/dovecot-auth/session.ts'
 import type { Pending } from '../../../src/door/dovecot-auth/pending.ts'
-import { SWEEP_MS, Timetable } from '../../../src/door/timetable.ts'
+import { SWEEP_MS, Timetable } from '../../../src/timetable.ts'
 import type { Outcome } from '../../../src/login/outcome.ts'
 import type { LoginRequest } from '../../../src/login/request.ts'
 import { verdictOf, type Why } from '../../../src/login/why.ts'

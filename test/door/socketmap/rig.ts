@@ -2,7 +2,7 @@
 import type { MapAnswer } from '../../../src/account/maps/lookup.ts'
 import type { MapRequest } from '../../../src/door/socketmap/reply.ts'
 import { MapSession, type Question } from '../../../src/door/socketmap/session.ts'
-import { SWEEP_MS, Timetable } from '../../../src/door/timetable.ts'
+import { SWEEP_MS, Timetable } from '../../../src/timetable.ts'
 
 /** A netstring of latin1 text. */
 export function netstring(text: string): string {

@@ -1,5 +1,5 @@
 /**
- * What is due when, for all requests of a listener: one sweep instead of a timer per request (1.2-1.8 us each).
+ * What is due when, for many requests at once: one sweep instead of a timer per request (1.2-1.8 us each).
  * Entries lie in buckets of 100 ms, so that adding, removing and sweeping cost the same however many there are.
  * Pure: time comes in as an argument.
  */
@@ -26,8 +26,17 @@ export class Timetable {
 
   /** `entry.due` is called by the first sweep at or after `atMs`: never before, at most two sweeps after. */
   add(entry: Due, atMs: number): void {
+    this.#put(entry, Math.ceil(atMs / SWEEP_MS))
+  }
+
+  /** `entry.due` is called by the last sweep before `byMs`, or the next one: never after, where the sweep is in time. */
+  addBy(entry: Due, byMs: number): void {
+    this.#put(entry, Math.floor(byMs / SWEEP_MS))
+  }
+
+  #put(entry: Due, tick: number): void {
     this.remove(entry)
-    const bucket = Math.max(Math.ceil(atMs / SWEEP_MS), this.#swept + 1)
+    const bucket = Math.max(tick, this.#swept + 1)
     const entries = this.#buckets.get(bucket)
     if (entries === undefined) this.#buckets.set(bucket, new Set([entry]))
     else entries.add(entry)
