@@ -120,17 +120,18 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
   })
   const flusher = createFlusher({ ...options, merged, saslLog, uses, lines })
 
+  /** The address stands before what strangers choose: conf/fail2ban reads lines from their start, in this order. */
   function writeLine(request: LoginRequest, outcome: Outcome, durationMs: number) {
     const fields = {
       event: 'login',
       verdict: outcome.verdict,
       why: outcome.why,
+      remote_ip: request.remoteIp,
       ...(outcome.mailbox === undefined
         ? { name: cleanName(request.username) }
         : { mailbox: cleanName(outcome.mailbox) }),
       service: request.service,
       door: request.door,
-      remote_ip: request.remoteIp,
       credential: outcome.credential,
       provisioned: outcome.provisioned || undefined,
       record_age_ms: outcome.recordAgeMs === undefined ? undefined : Math.round(outcome.recordAgeMs),
