@@ -100,6 +100,7 @@ export async function startDaemon(
     const auth = createAuthApp({
       login,
       userdb: house.userdb,
+      authPolicy: house.authPolicy,
       tokens,
       compatNetworks: config.compat.networks,
       sogoNetworks: config.compat.sogo_networks,

@@ -16,6 +16,7 @@ import { openDirectory } from './directory/open.ts'
 import { watchDirectory } from './directory/watched.ts'
 import { createExplain } from './explain/explain.ts'
 import { createLoginLog } from './login-log/login-log.ts'
+import { createAuthPolicy } from './login/auth-policy.ts'
 import { decide } from './login/decide.ts'
 import { createLogin } from './login/login.ts'
 import { createApply } from './mailbox/apply.ts'
@@ -148,6 +149,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       clock,
       changed: ({ full }) => accounts.changed({ kind: 'mailbox', address: full }),
     }),
+    authPolicy: createAuthPolicy({ policy: openPolicy, clock }),
     userdb: createUserDb(accounts, config.userdb, outageLogger),
     maps: createMailMaps({
       source: store.maps,

@@ -125,6 +125,10 @@ export async function startDovecot(options: {
   readonly mailDir?: string
   /** Listens for doveadm over HTTP on 127.0.0.1, as the shipped file has it. */
   readonly doveadm?: { readonly port: number; readonly apiKey: string }
+  /** Asks /policy at `url` with the token, as the shipped file has it. */
+  readonly policy?: boolean
+  /** More of the configuration, behind everything else; `{dir}` is the server's directory. */
+  readonly more?: string
 }): Promise<Dovecot> {
   const { version } = options
   const root = await makeRoot(rootOf(version))
@@ -148,6 +152,16 @@ export async function startDovecot(options: {
     })
     more = `!include ${root.dir}/doveadm.conf.inc\n`
   }
+  if (options.policy === true) {
+    await writeFile(join(root.hostDir, 'policy.conf.inc'), await shipped(`policy-${version}.conf.inc`))
+    await writeFile(
+      join(root.hostDir, 'mailpassd-policy.conf.inc'),
+      `auth_policy_server_api_header = Authorization: Bearer ${options.token}\nauth_policy_hash_nonce = nonce of the tests\n`,
+      { mode: 0o600 },
+    )
+    more += `!include ${root.dir}/policy.conf.inc\n`
+  }
+  more += (options.more ?? '').replaceAll('{dir}', root.dir)
   await writeFile(join(root.hostDir, 'dovecot.conf'), configuration(version, root.dir, ports) + more)
 
   const child = startChild(...root.command(PROGRAM, '-F', '-c', `${root.dir}/dovecot.conf`))

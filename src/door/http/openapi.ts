@@ -74,7 +74,16 @@ export async function openApiDocument(version: string): Promise<object> {
       },
     },
   })
-  addAuthRoutes(app, { login: neverCalled, userdb: neverCalled, sogoNetworks: [] }, base)
+  addAuthRoutes(
+    app,
+    {
+      login: neverCalled,
+      userdb: neverCalled,
+      authPolicy: { allow: neverCalled, report: neverCalled },
+      sogoNetworks: [],
+    },
+    base,
+  )
   addAdminRoutes(
     app,
     {

@@ -13,6 +13,7 @@ import type { Explain } from '../../../src/explain/explain.ts'
 import { MailpassdError } from '../../../src/errors.ts'
 import type { Incidents } from '../../../src/incident/lock-account.ts'
 import type { LoginLogSource } from '../../../src/login-log/event.ts'
+import type { AuthPolicy } from '../../../src/login/auth-policy.ts'
 import type { Login } from '../../../src/login/login.ts'
 import type { Outcome, Why } from '../../../src/login/outcome.ts'
 import type { LoginRequest } from '../../../src/login/request.ts'
@@ -59,6 +60,7 @@ export interface FixtureOptions {
   readonly login?: Login
   readonly clock?: FakeClock
   readonly userdb?: UserDbAnswer | UserDb
+  readonly authPolicy?: AuthPolicy
   readonly compatNetworks?: readonly string[]
   readonly sogoNetworks?: readonly string[]
   readonly explain?: Explain
@@ -90,6 +92,7 @@ export function makeApps(options: FixtureOptions = {}) {
   const auth = createAuthApp({
     login,
     userdb: typeof userdb === 'function' ? userdb : async () => userdb,
+    authPolicy: options.authPolicy ?? { allow: () => true, report: () => {} },
     tokens: tokens(),
     compatNetworks: options.compatNetworks ?? [],
     sogoNetworks: options.sogoNetworks ?? [],

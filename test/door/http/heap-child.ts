@@ -24,6 +24,7 @@ const app = createAuthApp({
     return logins % 2 === 0 ? outcome : delay(5).then(() => outcome)
   },
   userdb: async () => ({ kind: 'absent' }),
+  authPolicy: { allow: () => true, report: () => {} },
   tokens: tokens(),
   compatNetworks: [],
   sogoNetworks: [],

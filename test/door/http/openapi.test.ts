@@ -41,6 +41,7 @@ t.test('it covers exactly the routes of both doors', async (t) => {
     'post /v1/login',
     'post /',
     'get /v1/userdb/{address}',
+    'post /policy',
     'get /healthz',
     'get /readyz',
     'get /metrics',
