@@ -160,6 +160,7 @@ export async function startDaemon(
         changed: (address) => house.accounts.changed({ kind: 'mailbox', address }),
         clock,
       }),
+      keeping: house.keeping,
       loginLog: house.store.loginLog,
       status,
       metrics,

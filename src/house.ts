@@ -3,7 +3,10 @@
  * the composition root: nothing else builds an adapter.
  */
 import { AccountMemory } from './account/accounts.ts'
+import { createKeeping } from './account/keeping.ts'
 import { createMailMaps } from './account/maps/mail-maps.ts'
+import { MassChangeGuard } from './account/mass-change.ts'
+import { RecordBook } from './account/record-book.ts'
 import { createUserDb } from './account/userdb.ts'
 import { systemClock } from './clock.ts'
 import type { LoadedConfig } from './config/load.ts'
@@ -12,7 +15,7 @@ import { createAppPasswords } from './credential/app-passwords.ts'
 import { Memo } from './credential/memo.ts'
 import { CredentialVerifier } from './credential/verify.ts'
 import { openDovecots, sessionEnding } from './dovecot/open.ts'
-import { openDirectory } from './directory/open.ts'
+import { directoryPlace, openDirectory } from './directory/open.ts'
 import { watchDirectory } from './directory/watched.ts'
 import { createExplain } from './explain/explain.ts'
 import { createLoginLog } from './login-log/login-log.ts'
@@ -58,7 +61,11 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     workers: config.password.workers,
     clock,
   })
+  const guard = new MassChangeGuard({ clock, logger, maxPercent: config.directory.max_change_percent })
+  const book = new RecordBook(config.memory.accounts, guard)
+  const keeping = createKeeping({ where: directoryPlace(config.directory, dataDir), book, guard })
   const accounts = new AccountMemory({
+    book,
     source: store.accounts,
     directory,
     settings,
@@ -120,6 +127,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   metrics.watch({
     passwordPool: () => pool.figures(),
     records: () => accounts.size,
+    massChangeHeld: () => (guard.isHolding ? guard.state().turned : 0),
     loginLogPending: () => log.pending(),
   })
 
@@ -128,6 +136,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     store,
     directory,
     accounts,
+    keeping,
     metrics,
     log,
     login,
@@ -170,6 +179,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       const degraded = [
         ...(isStoreUp ? [] : ['store_down']),
         ...(failure === undefined ? [] : ['directory_down']),
+        ...(guard.isHolding ? ['directory_mass_change'] : []),
         ...(isStuck(waiting, clock.nowMs()) ? ['outbox_stuck'] : []),
       ]
       return { ready: isStoreUp, degraded }

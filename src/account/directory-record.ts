@@ -67,9 +67,11 @@ export class DirectoryRecord {
   /** The record when it is fresh, else undefined. Past half its time a look-up starts after the caller answered. */
   fresh(nowMs: number): Record | undefined {
     const record = this.#record
-    if (record === undefined || record.atMs <= this.#validFromMs) return undefined
+    if (record === undefined) return undefined
+    const askedAtMs = this.#book.askedAtMs(this.#email, record)
+    if (askedAtMs <= this.#validFromMs) return undefined
     const freshMs = this.#freshMs(record)
-    const ageMs = nowMs - record.atMs
+    const ageMs = nowMs - askedAtMs
     if (ageMs > freshMs) return undefined
     const isRefreshDue = ageMs > freshMs / 2 && nowMs - this.#failedAtMs > REFRESH_PAUSE_MS
     if (isRefreshDue && this.#looking === undefined) this.#clock.after(0, () => this.#refresh())
@@ -125,9 +127,9 @@ export class DirectoryRecord {
     const looking = Promise.all([this.#source.findByEmail(this.#email), this.#source.profile()])
       .then(([lookup, profile]) => {
         const record: Record = Object.freeze({ kind: 'record', lookup, profile, atMs })
-        this.#absent = lookup.kind === 'absent' ? record : undefined
-        this.#book.put(this.#email, record)
-        return record
+        const counts = this.#book.put(this.#email, record)
+        this.#absent = counts.lookup.kind === 'absent' ? counts : undefined
+        return counts
       })
       .catch((error: unknown) => {
         this.#failedAtMs = this.#clock.monotonicMs()

@@ -64,6 +64,19 @@ export async function askDaemon(socketPath: string, path: string): Promise<objec
   throw refusedBy(answer, parsed)
 }
 
+/** The same for a POST with a JSON body. */
+export async function tellDaemon(
+  socketPath: string,
+  path: string,
+  body: object,
+): Promise<object | undefined> {
+  const answer = await ask(socketPath, 'POST', path, Buffer.from(JSON.stringify(body), 'utf8'))
+  if (answer === undefined) return undefined
+  const parsed = parseObject(answer.text)
+  if (answer.status >= 200 && answer.status < 300 && parsed !== undefined) return parsed
+  throw refusedBy(answer, parsed)
+}
+
 /** Whether a daemon answers on the socket, within a second. Never throws. */
 export function daemonAnswers(socketPath: string): Promise<boolean> {
   return new Promise((resolvePromise) => {

@@ -8,6 +8,8 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['explain', async () => (await import('./explain.ts')).explain],
   ['log', async () => (await import('./log.ts')).log],
   ['status', async () => (await import('./status.ts')).status],
+  ['directory status', async () => (await import('./directory.ts')).directoryStatus],
+  ['directory accept', async () => (await import('./directory-accept.ts')).directoryAccept],
   ['hash make', async () => (await import('./hash.ts')).hashMake],
   ['hash verify', async () => (await import('./hash.ts')).hashVerify],
   ['domain add', async () => (await import('./domain.ts')).domainAdd],

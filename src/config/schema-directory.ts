@@ -150,6 +150,13 @@ export const Directory = section(
       maximum: 3600,
       description: 'How long an unknown user is remembered as such.',
     }),
+    max_change_percent: Type.Integer({
+      default: 5,
+      minimum: 1,
+      maximum: 100,
+      description:
+        'When more than this part of the known users, and more than 20, turn unknown, disabled or without a password within 10 minutes, that is taken for a fault: what was known serves until `mailpassd directory accept`. 100: never.',
+    }),
     connections: Type.Integer({
       default: 16,
       minimum: 1,

@@ -50,6 +50,11 @@ export const METRICS = {
     buckets: REQUEST_BUCKETS,
   },
   mailpassd_records: { type: 'gauge', labels: [], help: 'Accounts remembered in memory.' },
+  mailpassd_directory_mass_change_held: {
+    type: 'gauge',
+    labels: [],
+    help: 'Users of whom what was known serves, because too many turned at once; 0 is well.',
+  },
   mailpassd_sasl_connections: { type: 'gauge', labels: [], help: 'Connections open on the SASL door.' },
   mailpassd_map_lookups_total: {
     type: 'counter',

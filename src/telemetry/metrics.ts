@@ -40,6 +40,7 @@ export interface MapMetrics {
 export interface GaugeSources {
   readonly passwordPool?: () => { readonly running: number; readonly queued: number }
   readonly records?: () => number
+  readonly massChangeHeld?: () => number
   readonly saslConnections?: () => number
   readonly socketmapConnections?: () => number
   readonly loginLogPending?: () => number
@@ -127,6 +128,7 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     buckets: [...METRICS.mailpassd_directory_request_duration_seconds.buckets],
   })
   gauge('mailpassd_records', () => sources.records?.() ?? 0)
+  gauge('mailpassd_directory_mass_change_held', () => sources.massChangeHeld?.() ?? 0)
   gauge('mailpassd_sasl_connections', () => sources.saslConnections?.() ?? 0)
   const mapLookups = counter('mailpassd_map_lookups_total')
   const mapDuration = new Histogram<string>({

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ConnectionTest } from '../../check/connection-test.ts'
 import type { Clock } from '../../clock.ts'
+import type { Keeping } from '../../account/keeping.ts'
 import type { Explain } from '../../explain/explain.ts'
 import type { Incidents } from '../../incident/lock-account.ts'
 import type { AppPasswords } from '../../credential/app-passwords.ts'
@@ -23,6 +24,7 @@ export interface AdminAppOptions {
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest
   readonly incidents: Incidents
+  readonly keeping: Keeping
   readonly loginLog: LoginLogSource
   readonly status: () => Promise<Status>
   readonly metrics: Describing['metrics']

@@ -1,5 +1,6 @@
 /** The admin door's routes together; also used by openapi.ts, which describes them. */
 import type { ConnectionTest } from '../../check/connection-test.ts'
+import type { Keeping } from '../../account/keeping.ts'
 import type { Explain } from '../../explain/explain.ts'
 import type { Incidents } from '../../incident/lock-account.ts'
 import type { AppPasswords } from '../../credential/app-passwords.ts'
@@ -10,6 +11,7 @@ import type { Status } from '../../telemetry/status.ts'
 import type { BaseOptions, HttpApp } from './base-app.ts'
 import { addConnectionTestRoute } from './connection-test-route.ts'
 import { addDescribingRoutes, type Describing } from './describing-routes.ts'
+import { addDirectoryRoutes } from './directory-routes.ts'
 import { addExplainRoute } from './explain-route.ts'
 import { addHealthRoutes, type Readiness } from './health-routes.ts'
 import { addLockRoute } from './lock-route.ts'
@@ -24,6 +26,7 @@ export interface AdminRoutes extends Describing {
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest
   readonly incidents: Incidents
+  readonly keeping: Keeping
   readonly loginLog: LoginLogSource
   readonly status: () => Promise<Status>
 }
@@ -35,6 +38,7 @@ export function addAdminRoutes(app: HttpApp, routes: AdminRoutes, base: BaseOpti
   addConnectionTestRoute(app, routes.connectionTest)
   addExplainRoute(app, routes.explain)
   addLockRoute(app, routes.incidents, base)
+  addDirectoryRoutes(app, routes.keeping, base)
   addAppPasswordRoutes(app, routes.appPasswords)
   addLoginsRoute(app, routes.loginLog, base)
   addStatusRoute(app, routes.status)

@@ -11,6 +11,7 @@ import { createAuthApp } from '../../../src/door/http/auth-app.ts'
 import type { AccessToken, Scope } from '../../../src/door/http/access.ts'
 import type { Explain } from '../../../src/explain/explain.ts'
 import { MailpassdError } from '../../../src/errors.ts'
+import type { Keeping } from '../../../src/account/keeping.ts'
 import type { Incidents } from '../../../src/incident/lock-account.ts'
 import type { LoginLogSource } from '../../../src/login-log/event.ts'
 import type { AuthPolicy } from '../../../src/login/auth-policy.ts'
@@ -70,10 +71,19 @@ export interface FixtureOptions {
   readonly readiness?: () => Promise<{ ready: boolean; degraded: string[] }>
   readonly connectionTest?: ConnectionTest
   readonly incidents?: Incidents
+  readonly keeping?: Keeping
 }
 
 const noStore = async () => {
   throw new MailpassdError('store_unavailable', 'no database here')
+}
+const NO_KEEPING: Keeping = {
+  state: () => {
+    throw new Error('not asked for')
+  },
+  accept: () => {
+    throw new Error('not asked for')
+  },
 }
 const NO_STORE: Incidents = { lock: noStore, unlock: noStore, show: noStore }
 
@@ -107,6 +117,7 @@ export function makeApps(options: FixtureOptions = {}) {
     readiness: options.readiness ?? (async () => ({ ready: true, degraded: [] })),
     connectionTest: options.connectionTest ?? (async () => ({ result: 'ok', exitCode: 0, steps: [], ms: 0 })),
     incidents: options.incidents ?? NO_STORE,
+    keeping: options.keeping ?? NO_KEEPING,
     loginLog: options.loginLog ?? { readLogins: async () => [] },
     status: options.status ?? (() => Promise.reject(new Error('not asked for'))),
     metrics,
