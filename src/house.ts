@@ -59,6 +59,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     allowWeak: config.password.allow_weak ?? false,
     argon2MemoryMib: config.password.argon2_memory_mib,
     workers: config.password.workers,
+    metrics,
     clock,
   })
   const guard = new MassChangeGuard({ clock, logger, maxPercent: config.directory.max_change_percent })

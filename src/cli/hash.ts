@@ -96,12 +96,14 @@ Exit codes: 0 match, 1 mismatch, 65 unusable; with --tsv 0 once all lines are re
   },
 }
 
-/** Nobody else waits for this process. */
-const TICKET: Ticket = { lane: 'known', networks: [], mailbox: '', delayMs: 0, deadlineMs: Infinity }
+/** Nobody else waits for this process. Each line is one of its own: a mailbox does not get all cores. */
+function ticketOf(line: number): Ticket {
+  return { lane: 'known', networks: [], mailbox: `line ${line}`, delayMs: 0, deadlineMs: Infinity }
+}
 
 async function verifyOne(pool: PasswordPool, hash: string, isJson: boolean, io: Io): Promise<ExitCode> {
   const secret = await readPassword(io, 'Password: ')
-  const answer = await pool.verify(hash, secret, TICKET)
+  const answer = await pool.verify(hash, secret, ticketOf(1))
   secret.wipe()
   const reason = reasonOf(answer)
   io.out(`${isJson ? JSON.stringify({ result: wordOf(answer), reason }) : wordOf(answer)}\n`)
@@ -137,8 +139,10 @@ async function verifyLines(pool: PasswordPool, io: Io): Promise<ExitCode> {
     const answer = await answers.shift()
     if (answer !== undefined) io.out(`${wordOf(answer)}\n`)
   }
+  let count = 0
   for await (const line of linesOf(io.stdin)) {
-    answers.push(verifyLine(pool, line))
+    count += 1
+    answers.push(verifyLine(pool, line, ticketOf(count)))
     if (answers.length >= MAX_LINES_UNDER_WAY) await tellOldest()
   }
   while (answers.length > 0) await tellOldest()
@@ -147,7 +151,11 @@ async function verifyLines(pool: PasswordPool, io: Io): Promise<ExitCode> {
 
 const MALFORMED: HashAnswer = { unusable: 'malformed line' }
 
-function verifyLine(pool: PasswordPool, line: Buffer | null): HashAnswer | Promise<HashAnswer> {
+function verifyLine(
+  pool: PasswordPool,
+  line: Buffer | null,
+  ticket: Ticket,
+): HashAnswer | Promise<HashAnswer> {
   // The last tab: a JSON string has none, a plain password in the hash may.
   const tab = line?.lastIndexOf(0x09) ?? -1
   if (line === null || tab < 0) return MALFORMED
@@ -157,7 +165,7 @@ function verifyLine(pool: PasswordPool, line: Buffer | null): HashAnswer | Promi
     const password: unknown = JSON.parse(utf8.decode(line.subarray(tab + 1)))
     // A lone surrogate has no bytes in UTF-8.
     if (typeof password !== 'string' || !password.isWellFormed()) return MALFORMED
-    return pool.verify(hash, Secret.fromText(password), TICKET)
+    return pool.verify(hash, Secret.fromText(password), ticket)
   } catch {
     return MALFORMED
   }

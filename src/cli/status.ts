@@ -103,13 +103,26 @@ function print(told: Status, io: Io): void {
     database: `${store.where}: ${store.up ? `answers in ${(store.latency_ms ?? 0).toFixed(1)} ms` : (store.error ?? 'does not answer')}`,
     directory: `${directory.where}: ${directoryText(directory)}`,
     remembered: `${memory.accounts} accounts, ${memory.memo_entries} right passwords; ${bytesText(memory.resident_bytes)} resident`,
-    passwords: `${passwords.running} running, ${passwords.queued} queued; ${passwords.done} done, ${passwords.busy} refused, ${passwords.failed} failed`,
+    passwords: passwordsText(passwords),
     'logins, last minute': countsText(logins.last_minute),
     'logins, since start': countsText(logins.since_start),
     'login log': `${told.login_log_pending} entries to be written`,
     outbox: told.outbox_pending === null ? 'cannot be read' : `${told.outbox_pending} to be done`,
     changes: changesText(changes),
   })
+}
+
+function passwordsText(passwords: Status['passwords']): string {
+  const { workers, running, queued, queued_strangers: strangers, wait_known_ms, wait_stranger_ms } = passwords
+  const waiting =
+    queued === 0
+      ? '0 queued'
+      : `${queued} queued (${strangers} of strangers; wait ${secondsText(wait_known_ms)}, strangers ${secondsText(wait_stranger_ms)})`
+  return `${running} of ${workers} running, ${waiting}; ${passwords.done} done, ${passwords.busy} refused, ${passwords.failed} failed`
+}
+
+function secondsText(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
 }
 
 /** A line for each door, with all its listeners. */

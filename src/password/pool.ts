@@ -1,12 +1,11 @@
 /**
  * The password pool: compares a stored hash with a password, the slow schemes off the calling thread, a bounded number
- * at a time. It knows what a ticket says of lane, share and deadline and what a comparison costs in memory, nothing
+ * at a time. It knows what a ticket says of lane, networks, mailbox and deadline and what a comparison costs, nothing
  * else.
  *
- *     verify -> (immediate answer) | queue -> running -> answer
- *                                    full, or deadline passed while waiting -> 'busy'
+ *     verify -> (immediate answer) | queue (queue.ts) -> running -> answer
+ *                                    no room, no time -> 'busy'
  */
-import { availableParallelism } from 'node:os'
 import type { Cancel, Clock } from '../clock.ts'
 import type { HashAnswer, HashFacts, HashInspector, HashVerifier } from '../credential/hash-verifier.ts'
 import type { Ticket } from '../policy/ticket.ts'
@@ -14,13 +13,16 @@ import type { Secret } from '../secret.ts'
 import { verifyArgon2 } from './argon2.ts'
 import { loadNativeBcrypt, verifyBcrypt, type Bcrypt, type NativeBcrypt } from './bcrypt.ts'
 import { readAllowed, type Slow, type WorkerCrypt } from './comparison.ts'
+import { Costs } from './cost.ts'
 import { equalBytes } from './equal.ts'
 import { inspectHash } from './inspect.ts'
 import { MAX_PASSWORD_BYTES } from './limits.ts'
 import { verifyPbkdf2 } from './pbkdf2.ts'
 import { JobQueue } from './queue.ts'
+import { threadpoolSize, workersOf } from './threadpool.ts'
 import { CryptThreads } from './threads.ts'
 import { isUnusable, unusable } from './unusable.ts'
+import { Waiting, type Shed } from './waiting.ts'
 
 export interface PasswordPoolOptions {
   /** Whether hashes of weak schemes (unsalted, DES, MD5, plain text) may match. */
@@ -30,10 +32,13 @@ export interface PasswordPoolOptions {
    * that needs more than all of it is unusable, so that the figure is a promise to the machine's owner.
    */
   readonly argon2MemoryMib: number
-  /** Comparisons at a time; 0: one for each core. */
+  /** Comparisons at a time; 0: one for each core. Some of libuv's threads are left free in any case. */
   readonly workers: number
   readonly clock: Clock
-  /** Waiting comparisons for each lane; a quarter of it for one share. */
+  readonly metrics?: PasswordMetrics
+  /** libuv's threads; as the process was started, unless given. */
+  readonly threadpool?: number
+  /** Waiting comparisons for each lane; parts of it for a network, see lane.ts. */
   readonly maxQueuedPerLane?: number
   /** A worker thread ends when nothing came for this long. */
   readonly threadIdleMs?: number
@@ -42,10 +47,20 @@ export interface PasswordPoolOptions {
   readonly nativeBcrypt?: NativeBcrypt | null
 }
 
-/** Figures for metrics. `running` to `argon2MemoryKib` are of now, the others since the start. */
+/** What is counted of each slow comparison. */
+export interface PasswordMetrics {
+  /** It starts, having waited so long. */
+  recordPasswordWait(lane: Ticket['lane'], waitMs: number): void
+  recordPasswordShed(lane: Ticket['lane'], why: Shed): void
+}
+
+/** Figures for metrics and status. `busy`, `failed` and `done` are since the start, the others of now. */
 export interface PasswordPoolFigures {
+  readonly workers: number
   readonly running: number
-  readonly queued: number
+  readonly queued: Readonly<Record<Ticket['lane'], number>>
+  /** What somebody would wait who comes now, from a network of which nothing waits. */
+  readonly waitMs: Readonly<Record<Ticket['lane'], number>>
   readonly threads: number
   readonly argon2MemoryKib: number
   /** Slow comparisons that came to an answer other than busy. */
@@ -61,15 +76,8 @@ export interface PasswordPool extends HashVerifier, HashInspector {
   close(): Promise<void>
 }
 
-interface Job {
-  readonly comparison: Slow
-  /** Our own copy, wiped after the comparison: the caller may wipe its secret at any time. */
-  readonly password: Buffer
-  readonly ticket: Ticket
-  readonly answer: (answer: HashAnswer) => void
-}
-
-const MAX_QUEUED_PER_LANE = 512
+/** 10 MB at most, with the longest passwords. */
+const MAX_QUEUED_PER_LANE = 10_000
 const THREAD_IDLE_MS = 30_000
 const MAX_RUN_MS = 60_000
 
@@ -77,25 +85,63 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   return new Pool(options)
 }
 
+/** Answers whoever asked; `run` and `shed` are the pool's. */
+class Job extends Waiting {
+  readonly comparison: Slow
+  /** Our own copy, wiped after the comparison: the caller may wipe its secret at any time. */
+  readonly password: Buffer
+  readonly answer: (answer: HashAnswer) => void
+  readonly #pool: { run(job: Job): void; shed(job: Job, why: Shed): void }
+
+  constructor(
+    asked: Pick<Job, 'comparison' | 'password' | 'answer' | 'ticket' | 'costMs'>,
+    pool: { run(job: Job): void; shed(job: Job, why: Shed): void },
+  ) {
+    super(asked.ticket, asked.costMs, 'memoryKib' in asked.comparison ? asked.comparison.memoryKib : 0)
+    this.comparison = asked.comparison
+    this.password = asked.password
+    this.answer = asked.answer
+    this.#pool = pool
+  }
+
+  start(): void {
+    this.#pool.run(this)
+  }
+
+  refuse(why: Shed): void {
+    this.#pool.shed(this, why)
+  }
+}
+
+/** Whose wait the figures tell. */
+const NEWCOMER = { networks: [], mailbox: '', delayMs: 0, deadlineMs: Infinity }
+
 class Pool implements PasswordPool {
   readonly #options: PasswordPoolOptions
-  readonly #maxRunning: number
-  readonly #queue: JobQueue<Job>
+  readonly #workers: number
+  readonly #queue: JobQueue
+  readonly #costs = new Costs()
   readonly #threads: CryptThreads
   readonly #nativeBcrypt: Promise<NativeBcrypt | null>
-  #running = 0
-  #argon2MemoryKib = 0
+  readonly #ends = {
+    run: (job: Job): void => void this.#run(job),
+    shed: (job: Job, why: Shed): void => this.#shed(job, why),
+  }
   #done = 0
   #busy = 0
   #failed = 0
   #closed = false
-  #sweepAtMs = Infinity
-  #cancelSweep: Cancel = () => {}
+  #checkAtMs = Infinity
+  #cancelCheck: Cancel = () => {}
 
   constructor(options: PasswordPoolOptions) {
     this.#options = options
-    this.#maxRunning = options.workers > 0 ? options.workers : availableParallelism()
-    this.#queue = new JobQueue(options.maxQueuedPerLane ?? MAX_QUEUED_PER_LANE)
+    this.#workers = workersOf(options.workers, options.threadpool ?? threadpoolSize(process.env))
+    this.#queue = new JobQueue({
+      workers: this.#workers,
+      memoryKib: options.argon2MemoryMib * 1024,
+      maxQueuedPerLane: options.maxQueuedPerLane ?? MAX_QUEUED_PER_LANE,
+    })
     this.#threads = new CryptThreads({
       clock: options.clock,
       idleMs: options.threadIdleMs ?? THREAD_IDLE_MS,
@@ -123,11 +169,16 @@ class Pool implements PasswordPool {
   }
 
   figures(): PasswordPoolFigures {
+    const nowMs = this.#options.clock.monotonicMs()
+    const waitMs = (lane: Ticket['lane']): number =>
+      Math.round(this.#queue.waitMs({ ...NEWCOMER, lane }, 0, nowMs))
     return {
-      running: this.#running,
-      queued: this.#queue.size,
+      workers: this.#workers,
+      running: this.#queue.running,
+      queued: { known: this.#queue.queued('known'), stranger: this.#queue.queued('stranger') },
+      waitMs: { known: waitMs('known'), stranger: waitMs('stranger') },
       threads: this.#threads.size,
-      argon2MemoryKib: this.#argon2MemoryKib,
+      argon2MemoryKib: this.#queue.memoryKib,
       done: this.#done,
       busy: this.#busy,
       failed: this.#failed,
@@ -136,63 +187,52 @@ class Pool implements PasswordPool {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#cancelSweep()
-    for (const job of this.#queue.expire(Infinity)) this.#refuse(job)
+    this.#cancelCheck()
+    for (const job of this.#queue.clear()) job.refuse('closed')
     await this.#threads.close()
   }
 
   #enqueue(comparison: Slow, secret: Secret, ticket: Ticket): HashAnswer | Promise<HashAnswer> {
-    if (this.#closed || ticket.deadlineMs <= this.#options.clock.monotonicMs()) {
-      this.#busy++
-      return 'busy'
-    }
     const password = Buffer.allocUnsafeSlow(secret.byteLength)
     password.set(secret.reveal())
-    const answer = Promise.withResolvers<HashAnswer>()
-    const job: Job = { comparison, password, ticket, answer: answer.resolve }
-    if (this.#queue.push(job)) {
-      this.#startNext()
-      this.#sweepBy(ticket.deadlineMs)
-    } else {
-      this.#refuse(job)
+    const { promise, resolve } = Promise.withResolvers<HashAnswer>()
+    const costMs = this.#costs.estimate(comparison, password.length)
+    const job = new Job({ comparison, password, ticket, costMs, answer: resolve }, this.#ends)
+    const why = this.#closed ? 'closed' : this.#queue.push(job, this.#options.clock.monotonicMs())
+    if (why !== undefined) {
+      job.refuse(why)
+      return 'busy'
     }
-    return answer.promise
+    this.#startNext()
+    return promise
   }
 
   #startNext(): void {
-    // Once an argon2 job does not fit, none that comes later in turn may overtake it: it would wait for ever.
-    let isMemoryAwaited = false
-    const mayStart = (job: Job): boolean => {
-      const memoryKib = memoryKibOf(job.comparison)
-      if (memoryKib === 0) return true
-      const fits = this.#argon2MemoryKib + memoryKib <= this.#options.argon2MemoryMib * 1024
-      if (!fits) isMemoryAwaited = true
-      return fits && !isMemoryAwaited
-    }
-    while (this.#running < this.#maxRunning) {
-      const job = this.#queue.take(mayStart)
-      if (job === undefined) return
-      if (job.ticket.deadlineMs <= this.#options.clock.monotonicMs()) this.#refuse(job)
-      else void this.#run(job)
-    }
+    const queue = this.#queue
+    const nowMs = this.#options.clock.monotonicMs()
+    for (const job of queue.check(nowMs)) job.refuse('overtaken')
+    for (let job = queue.take(nowMs); job !== undefined; job = queue.take(nowMs)) job.start()
+    this.#checkBy(queue.nextCheckMs)
   }
 
   async #run(job: Job): Promise<void> {
-    const memoryKib = memoryKibOf(job.comparison)
-    this.#running++
-    this.#argon2MemoryKib += memoryKib
+    const { comparison, password, ticket, queuedAtMs } = job
+    const { clock, metrics } = this.#options
+    const startedMs = clock.monotonicMs()
+    metrics?.recordPasswordWait(ticket.lane, startedMs - queuedAtMs)
     let answer: HashAnswer
     try {
-      answer = await this.#compare(job.comparison, job.password)
+      answer = await this.#compare(comparison, password)
       this.#done++
+      this.#costs.measured(comparison, password.length, clock.monotonicMs() - startedMs)
     } catch {
       // A lost thread, or no memory for argon2: nothing was found out.
       answer = 'busy'
       this.#failed++
+      metrics?.recordPasswordShed(ticket.lane, 'fault')
     }
-    this.#running--
-    this.#argon2MemoryKib -= memoryKib
-    job.password.fill(0)
+    this.#queue.done(job)
+    password.fill(0)
     job.answer(answer)
     this.#startNext()
   }
@@ -229,31 +269,26 @@ class Pool implements PasswordPool {
     )
   }
 
-  #refuse(job: Job): void {
+  #shed(job: Job, why: Shed): void {
     this.#busy++
+    this.#options.metrics?.recordPasswordShed(job.ticket.lane, why)
     job.password.fill(0)
     job.answer('busy')
   }
 
-  /** One timer for all waiting jobs: it fires at the earliest deadline. */
-  #sweepBy(deadlineMs: number): void {
-    if (this.#queue.size === 0 || deadlineMs >= this.#sweepAtMs) return
-    this.#cancelSweep()
-    this.#sweepAtMs = deadlineMs
-    const delayMs = Math.min(60_000, Math.max(1, deadlineMs - this.#options.clock.monotonicMs()))
-    this.#cancelSweep = this.#options.clock.after(delayMs, () => {
-      this.#sweepAtMs = Infinity
-      for (const job of this.#queue.expire(this.#options.clock.monotonicMs())) this.#refuse(job)
-      this.#sweepBy(this.#queue.earliestDeadlineMs())
+  /** One timer for all waiting jobs: it fires when the first of them is due to be looked at. */
+  #checkBy(atMs: number): void {
+    if (this.#closed || atMs >= this.#checkAtMs) return
+    this.#cancelCheck()
+    this.#checkAtMs = atMs
+    const delayMs = Math.min(60_000, Math.max(1, atMs - this.#options.clock.monotonicMs()))
+    this.#cancelCheck = this.#options.clock.after(delayMs, () => {
+      this.#checkAtMs = Infinity
+      this.#startNext()
     })
   }
 }
 
 function isCrypt({ kind }: Slow): boolean {
   return kind === 'bcrypt' || kind.endsWith('-crypt')
-}
-
-/** Memory that is counted while the comparison runs: argon2's; the others need next to none. */
-function memoryKibOf(comparison: Slow): number {
-  return 'memoryKib' in comparison ? comparison.memoryKib : 0
 }

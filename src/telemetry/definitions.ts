@@ -9,6 +9,7 @@ interface MetricDefinition {
 
 /** Warm logins take microseconds, an answer is due within 8 s. */
 const LOGIN_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8]
+const WAIT_BUCKETS = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8]
 const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15]
 
 export const METRICS = {
@@ -33,10 +34,31 @@ export const METRICS = {
     labels: [],
     help: 'Password comparisons that run now.',
   },
-  mailpassd_password_comparisons_queued: {
+  mailpassd_password_workers: {
     type: 'gauge',
     labels: [],
+    help: 'Password comparisons that run at a time at most.',
+  },
+  mailpassd_password_comparisons_queued: {
+    type: 'gauge',
+    labels: ['lane'],
     help: 'Password comparisons that wait for a worker.',
+  },
+  mailpassd_password_estimated_wait_seconds: {
+    type: 'gauge',
+    labels: ['lane'],
+    help: 'How long a comparison would wait that came now, from a network of which nothing waits.',
+  },
+  mailpassd_password_wait_seconds: {
+    type: 'histogram',
+    labels: ['lane'],
+    help: 'How long comparisons waited that started.',
+    buckets: WAIT_BUCKETS,
+  },
+  mailpassd_password_sheds_total: {
+    type: 'counter',
+    labels: ['lane', 'cause'],
+    help: 'Password comparisons that were not made (verdict throttled).',
   },
   mailpassd_directory_requests_total: {
     type: 'counter',
@@ -126,6 +148,9 @@ export const LABEL_MEANINGS = {
     'outcome of the login: ok, password_mismatch, user_unknown, user_disabled, service_denied, pass_expired, throttled, temp_fail',
   service: 'imap, pop3, smtp, sieve, eas, dav or other',
   door: 'sasl, http, mailcow or cli',
+  lane: 'known (a right password came from this network for this mailbox in the last 30 days) or stranger',
+  cause:
+    'late (came after its deadline), no_time (by the estimate not to be answered in time), overtaken (waited, and cannot be answered in time any more), lane_full, share_full (of its network), pair_full (of its mailbox and network), fault, closed; see operating.md',
   request: 'what was asked for: token, lookup, profile …',
   result: 'ok, or the code of the error as in docs/errors.md',
   map: 'name of the map that was asked, or other',

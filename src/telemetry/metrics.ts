@@ -36,9 +36,20 @@ export interface MapMetrics {
   recordMapLookup(map: string, answer: string, durationMs: number): void
 }
 
+/** What the password pool reports of slow comparisons; both labels are from closed lists. */
+export interface PasswordPoolMetrics {
+  recordPasswordWait(lane: string, waitMs: number): void
+  recordPasswordShed(lane: string, cause: string): void
+}
+
 /** Gauges are read when somebody asks; each is a function that costs nothing. */
 export interface GaugeSources {
-  readonly passwordPool?: () => { readonly running: number; readonly queued: number }
+  readonly passwordPool?: () => {
+    readonly workers: number
+    readonly running: number
+    readonly queued: Readonly<Record<string, number>>
+    readonly waitMs: Readonly<Record<string, number>>
+  }
   readonly records?: () => number
   readonly massChangeHeld?: () => number
   readonly saslConnections?: () => number
@@ -53,7 +64,7 @@ interface OutboxWaiting {
   readonly oldestSeconds: number
 }
 
-export interface Metrics extends LoginMetrics, DirectoryMetrics, MapMetrics {
+export interface Metrics extends LoginMetrics, DirectoryMetrics, MapMetrics, PasswordPoolMetrics {
   recordDroppedLogLine(): void
   /** Logins since the start, by verdict. */
   loginsByVerdict(): Readonly<Record<string, number>>
@@ -111,6 +122,15 @@ export function createMetrics(options: { readonly version: string }): Metrics {
       },
     })
 
+  /** A value for each lane of the password queue. */
+  const laneGauge = (name: MetricName, read: () => Readonly<Record<string, number>> | undefined) =>
+    new Gauge<string>({
+      ...definition(name),
+      collect() {
+        for (const [lane, value] of Object.entries(read() ?? {})) this.set({ lane }, value)
+      },
+    })
+
   const loginCounts = createLoginCounts()
   counter('mailpassd_logins_total', (logins) => {
     for (const { count, ...labels } of loginCounts.all()) logins.inc(labels, count)
@@ -121,7 +141,14 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   })
   const provisioned = counter('mailpassd_mailboxes_provisioned_total')
   gauge('mailpassd_password_comparisons_running', () => sources.passwordPool?.().running ?? 0)
-  gauge('mailpassd_password_comparisons_queued', () => sources.passwordPool?.().queued ?? 0)
+  gauge('mailpassd_password_workers', () => sources.passwordPool?.().workers ?? 0)
+  laneGauge('mailpassd_password_comparisons_queued', () => sources.passwordPool?.().queued)
+  laneGauge('mailpassd_password_estimated_wait_seconds', () => inSeconds(sources.passwordPool?.().waitMs))
+  const passwordWait = new Histogram<string>({
+    ...definition('mailpassd_password_wait_seconds'),
+    buckets: [...METRICS.mailpassd_password_wait_seconds.buckets],
+  })
+  const passwordSheds = counter('mailpassd_password_sheds_total')
   const directoryRequests = counter('mailpassd_directory_requests_total')
   const directoryDuration = new Histogram<string>({
     ...definition('mailpassd_directory_request_duration_seconds'),
@@ -185,6 +212,12 @@ export function createMetrics(options: { readonly version: string }): Metrics {
       mapLookups.inc({ map, answer })
       mapDuration.observe({ map }, durationMs / 1000)
     },
+    recordPasswordWait(lane, waitMs) {
+      passwordWait.observe({ lane }, waitMs / 1000)
+    },
+    recordPasswordShed(lane, cause) {
+      passwordSheds.inc({ lane, cause })
+    },
     recordDroppedLogLine() {
       droppedLines.inc()
     },
@@ -201,4 +234,8 @@ export function createMetrics(options: { readonly version: string }): Metrics {
       loopDelay.disable()
     },
   }
+}
+
+function inSeconds(byLane: Readonly<Record<string, number>> = {}): Record<string, number> {
+  return Object.fromEntries(Object.entries(byLane).map(([lane, ms]) => [lane, ms / 1000]))
 }

@@ -28,7 +28,15 @@ export interface StatusSources {
   }
   readonly accounts: () => number
   readonly memoEntries: () => number
-  readonly passwords: () => Status['passwords']
+  readonly passwords: () => {
+    readonly workers: number
+    readonly running: number
+    readonly queued: { readonly known: number; readonly stranger: number }
+    readonly waitMs: { readonly known: number; readonly stranger: number }
+    readonly done: number
+    readonly busy: number
+    readonly failed: number
+  }
   readonly logins: () => Counts
   readonly lastMinute: () => Counts
   readonly logPending: () => number
@@ -58,7 +66,6 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
   ])
   const nowMs = clock.monotonicMs()
   const uptimeMs = Math.round(process.uptime() * 1000)
-  const { running, queued, done, busy, failed } = sources.passwords()
   return {
     version,
     node: process.version,
@@ -79,7 +86,7 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
       memo_entries: sources.memoEntries(),
       resident_bytes: residentBytes(),
     },
-    passwords: { running, queued, done, busy, failed },
+    passwords: passwordsStatus(sources.passwords()),
     logins: { since_start: { ...sources.logins() }, last_minute: { ...sources.lastMinute() } },
     login_log_pending: sources.logPending(),
     outbox_pending: outboxPending,
@@ -107,6 +114,21 @@ async function within<T>(clock: Clock, found: Promise<T>, late: T): Promise<T> {
     return await Promise.race([found, over.promise])
   } finally {
     cancel()
+  }
+}
+
+function passwordsStatus(figures: ReturnType<StatusSources['passwords']>): Status['passwords'] {
+  const { workers, running, queued, waitMs, done, busy, failed } = figures
+  return {
+    workers,
+    running,
+    queued: queued.known + queued.stranger,
+    queued_strangers: queued.stranger,
+    wait_known_ms: waitMs.known,
+    wait_stranger_ms: waitMs.stranger,
+    done,
+    busy,
+    failed,
   }
 }
 

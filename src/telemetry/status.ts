@@ -42,8 +42,12 @@ export const Status = Type.Object(
       resident_bytes: Count('Of the process.'),
     }),
     passwords: Type.Object({
+      workers: Count('Comparisons that run at a time at most.'),
       running: Count('Comparisons now.'),
-      queued: Count('Comparisons that wait.'),
+      queued: Count('Comparisons that wait, of known users and of strangers.'),
+      queued_strangers: Count('Of these, of strangers.'),
+      wait_known_ms: Count('What a known user who comes now would wait, by the estimate; milliseconds.'),
+      wait_stranger_ms: Count('The same for a stranger from a network of which nothing waits.'),
       done: Count('Since the start.'),
       busy: Count('Refused for want of room, since the start.'),
       failed: Count('By a fault of ours, since the start.'),

@@ -38,19 +38,38 @@ t.test('gauges are read from their sources when somebody asks', async (t) => {
   t.teardown(() => metrics.close())
   t.match(await metrics.text(), 'mailpassd_records 0\n')
   let records = 5
-  metrics.watch({ records: () => records, passwordPool: () => ({ running: 2, queued: 7 }) })
+  const passwordPool = () => ({
+    workers: 4,
+    running: 2,
+    queued: { known: 7, stranger: 9 },
+    waitMs: { known: 20, stranger: 300 },
+  })
+  metrics.watch({ records: () => records, passwordPool })
   metrics.watch({ saslConnections: () => 11, loginLogPending: () => 13 })
   records = 6
   const text = await metrics.text()
   for (const line of [
     'mailpassd_records 6',
     'mailpassd_password_comparisons_running 2',
-    'mailpassd_password_comparisons_queued 7',
+    'mailpassd_password_workers 4',
+    'mailpassd_password_comparisons_queued{lane="known"} 7',
+    'mailpassd_password_comparisons_queued{lane="stranger"} 9',
+    'mailpassd_password_estimated_wait_seconds{lane="stranger"} 0.3',
     'mailpassd_sasl_connections 11',
     'mailpassd_login_log_pending 13',
     `mailpassd_build_info{version="1.2.3",node="${process.version}"} 1`,
   ])
     t.match(text, `${line}\n`)
+})
+
+t.test('comparisons are counted with how long they waited, or why they were not made', async (t) => {
+  const metrics = createMetrics({ version: '1.2.3' })
+  t.teardown(() => metrics.close())
+  metrics.recordPasswordWait('known', 40)
+  metrics.recordPasswordShed('stranger', 'no_time')
+  const text = await metrics.text()
+  t.match(text, 'mailpassd_password_wait_seconds_bucket{le="0.05",lane="known"} 1\n')
+  t.match(text, 'mailpassd_password_sheds_total{lane="stranger",cause="no_time"} 1\n')
 })
 
 t.test('directory requests are counted with their result', async (t) => {
