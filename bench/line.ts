@@ -18,7 +18,8 @@ export interface Line {
   readonly result: number
   readonly unit: Unit
   readonly goal?: Goal
-  readonly note?: string
+  /** For the chart, where it is server CPU for each login. */
+  readonly cpu?: { readonly oursUs: number; readonly name: string; readonly otherUs: number }
 }
 
 /** Whether a line is as it should be; undefined where nothing was aimed at. */

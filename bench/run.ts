@@ -9,14 +9,19 @@ import { EXIT, MailpassdError } from '../src/errors.ts'
 import type { Bench, Section } from './bench.ts'
 import { compilerMissing, compilePrograms } from './compile.ts'
 import type { Line } from './line.ts'
+import { describeMachine } from './machine.ts'
 import { parseOptions, type BenchOptions } from './options.ts'
+import { cold } from './sections/cold.ts'
+import { lua } from './sections/lua.ts'
 import { warm } from './sections/warm.ts'
+import { wrong } from './sections/wrong.ts'
+import { writePage } from './page.ts'
 import { openServers } from './servers.ts'
 import { plainTable } from './table.ts'
 import { TeardownStack } from './teardown.ts'
 
 const DOCS = join(import.meta.dirname, '../docs')
-const SECTIONS: readonly Section[] = [warm]
+const SECTIONS: readonly Section[] = [warm, lua, wrong, cold]
 
 const HELP = `npm run bench [-- options]
 
@@ -74,6 +79,10 @@ async function measureAll(options: BenchOptions): Promise<void> {
     const lines = await runSections(options, bench)
     console.log(plainTable(lines))
     for (const text of leftOut) console.log(`left out: ${text}`)
+    if (options.out === undefined) return
+    const machine = await describeMachine(options.rounds)
+    await writePage(options.out, { machine, sections: SECTIONS, lines, leftOut: [...leftOut] })
+    console.log(`written: ${join(options.out, 'performance.md')}, performance.svg`)
   } finally {
     await teardown.end()
   }

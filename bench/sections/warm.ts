@@ -14,7 +14,8 @@ import {
   type Transport,
 } from '../bench.ts'
 import { median } from '../figures.ts'
-import { digits, timeText, type Goal, type Line } from '../line.ts'
+import { compareCpu } from '../compare-cpu.ts'
+import { digits, type Goal, type Line } from '../line.ts'
 import { writeCredentials, type LoadWish } from '../load.ts'
 import { addresses, credentialsOf, hashBy } from '../people.ts'
 import { startBare } from '../subjects/bare.ts'
@@ -88,18 +89,7 @@ function compare(
   theirs: readonly Measured[],
   goal: Goal,
 ): Line {
-  const ratios = ours.map((figures, round) => (theirs[round]?.cpuUs ?? Number.NaN) / figures.cpuUs)
-  const text = (all: readonly Measured[]) =>
-    `${timeText(median(all.map(({ cpuUs }) => cpuUs)))} CPU, ${digits(median(all.map(({ perSecond }) => perSecond)))}/s`
-  return {
-    section: 'warm',
-    what: `warm login, ${shape.name}`,
-    ours: text(ours),
-    other: `${name}: ${text(theirs)}`,
-    result: median(ratios),
-    unit: 'x',
-    goal,
-  }
+  return compareCpu({ section: 'warm', what: `warm login, ${shape.name}`, name, ours, theirs, goal })
 }
 
 function clientLine(shape: Shape, ours: readonly Measured[], theirs: readonly Measured[]): Line {
@@ -113,7 +103,6 @@ function clientLine(shape: Shape, ours: readonly Measured[], theirs: readonly Me
     result: median(ratios),
     unit: 'x',
     goal: { atLeast: 1.5 },
-    note: 'how much more the client could ask',
   }
 }
 

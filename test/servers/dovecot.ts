@@ -12,6 +12,8 @@ import { makeRoot, missing } from './roots.ts'
 export type DovecotVersion = '2.3' | '2.4'
 
 export interface Dovecot {
+  /** Of its master process. */
+  readonly pid: number
   readonly version: DovecotVersion
   readonly ports: {
     readonly imap: number
@@ -150,7 +152,7 @@ export async function startDovecot(options: {
     await writeFile(join(root.hostDir, 'doveadm-key.conf.inc'), `doveadm_api_key = ${apiKey}\n`, {
       mode: 0o600,
     })
-    more = `!include ${root.dir}/doveadm.conf.inc\n`
+    more += `!include ${root.dir}/doveadm.conf.inc\n`
   }
   if (options.policy === true) {
     await writeFile(join(root.hostDir, 'policy.conf.inc'), await shipped(`policy-${version}.conf.inc`))
@@ -182,6 +184,7 @@ export async function startDovecot(options: {
     throw error
   }
   return {
+    pid: child.pid,
     version,
     ports,
     dir: root.dir,

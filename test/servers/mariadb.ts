@@ -137,7 +137,7 @@ export async function mariadbForTests(t: Test, schema: 'standalone' | 'mailcow')
 
 /** The same on a server of one's own. */
 export async function databaseOn(
-  t: Test,
+  t: Pick<Test, 'teardown'>,
   socket: string,
   schema: 'standalone' | 'mailcow',
 ): Promise<TestDatabase> {

@@ -7,7 +7,7 @@ import type { Issued } from './certificates.ts'
 
 /** Ends with the test. `upstream` is http://host:port; gives https://127.0.0.1:port. */
 export async function tlsProxy(
-  t: Test,
+  t: Pick<Test, 'teardown'>,
   upstream: string,
   { key, cert }: Pick<Issued, 'key' | 'cert'>,
 ): Promise<string> {
