@@ -1,6 +1,6 @@
 /**
- * What may be tried at all, and how it is queued. Time is passed in. This policy grants every request a place in the
- * queue of its network until its deadline; penalties and rates are states of the same two calls.
+ * What may be tried at all, and how it is queued: the port that decide, login and explain ask. penalty.ts implements it;
+ * `openPolicy` grants every request a place in the queue of its network until its deadline.
  */
 import type { LoginRequest } from '../login/request.ts'
 import type { Outcome } from '../login/outcome.ts'
@@ -12,7 +12,8 @@ export type Admission =
   | { readonly kind: 'throttled'; readonly retryAfterSeconds: number }
 
 export interface Policy {
-  admit(request: LoginRequest): Admission
+  /** `mailbox` is the canonical address that the request names. What is admitted must be observed, whatever comes of it. */
+  admit(request: LoginRequest, mailbox: string): Admission
   observe(request: LoginRequest, outcome: Outcome): void
   /** What admit would say now; takes nothing from any budget. For explain. */
   foresee(request: Pick<LoginRequest, 'username' | 'service' | 'door' | 'remoteIp'>): Foreseen
@@ -31,11 +32,11 @@ const NOTHING_FORESEEN: Foreseen = Object.freeze({
 })
 
 export const openPolicy: Policy = {
-  admit(request) {
+  admit(request, mailbox) {
     const ticket: Ticket = {
       lane: 'known',
       networks: networksOf(request.remoteIp),
-      mailbox: request.username,
+      mailbox,
       delayMs: 0,
       deadlineMs: request.deadlineMs,
     }

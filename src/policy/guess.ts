@@ -1,0 +1,40 @@
+/**
+ * Which outcomes are guesses, and at what. What counts is decided by what a stranger could have learned: where a wrong
+ * password and an unknown name look alike, they count alike, or the penalty would tell them apart.
+ */
+import type { Outcome } from '../login/outcome.ts'
+
+/**
+ * `account`: a password for a mailbox, whether there is one or not. `app`: meant for one app password, by its tag; it
+ * never counts against the account. `name`: nothing was tried but the name.
+ */
+export type GuessKind = 'account' | 'app' | 'name'
+
+/** "Don't know" after which a password is as good as tried; by their names, each said once in login/why.ts. */
+const TRIED: ReadonlySet<string> = new Set([
+  // Compared with 20 app passwords and the main one. Who has the 21st counts once, however often the client comes.
+  'too_many_app_passwords',
+  // Wrong by a record that may be old, and the budget for reading it again is spent.
+  'reread_refused',
+])
+
+/** What the outcome counts as; undefined where nothing was guessed, or nothing is known. */
+export function guessOf({ verdict, why, credential }: Outcome): GuessKind | undefined {
+  switch (verdict) {
+    case 'password_mismatch':
+      if (why === 'hash_differs') return 'account'
+      return why === 'app_password_differs' ? 'app' : undefined
+    case 'user_unknown':
+      return why === 'no_such_user' ? 'account' : 'name'
+    case 'user_disabled':
+    case 'service_denied':
+    case 'pass_expired':
+      // With a credential the password was right. Without one no hash was there to compare: told as a mismatch.
+      return credential === undefined ? 'account' : undefined
+    case 'temp_fail':
+      return TRIED.has(why) ? 'account' : undefined
+    case 'ok':
+    case 'throttled':
+      return undefined
+  }
+}
