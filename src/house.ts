@@ -27,7 +27,7 @@ import { besideOf, openConsumers } from './mailcow/consumers.ts'
 import { createSogoPassword } from './mailcow/sogo-password.ts'
 import { isStuck } from './outbox/figures.ts'
 import { createPasswordPool } from './password/pool.ts'
-import { openPolicy } from './policy/policy.ts'
+import { openGuarding } from './policy/guarding.ts'
 import { openStore } from './store/database.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { createMetrics } from './telemetry/metrics.ts'
@@ -83,6 +83,11 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   })
   const memo = new Memo(config.memory.memo_entries, clock)
   const verifier = new CredentialVerifier(memo, pool)
+  const guarding = openGuarding(config.policy, {
+    sharedSources: [...config.policy.shared_sources, ...config.compat.sogo_networks],
+    failureDelayMs: config.sasl.failure_delay_ms,
+    clock,
+  })
   const apply = createApply(store.mailboxes)
   const { sogo_password_file: sogoFile, sogo_networks: sogoNetworks } = config.compat
   const sogoPassword =
@@ -90,7 +95,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       ? undefined
       : createSogoPassword({ path: sogoFile, clock, logger })
   const rooms = {
-    policy: openPolicy,
+    policy: guarding.policy,
     accounts,
     verifier,
     apply,
@@ -109,13 +114,13 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   })
   const login = createLogin({
     decide: (request) => decide(request, rooms),
-    policy: openPolicy,
+    policy: guarding.policy,
     log,
     clock,
     logger: outageLogger,
   })
   const explain = createExplain({
-    policy: openPolicy,
+    policy: guarding.policy,
     accounts,
     settings,
     hashes: pool,
@@ -130,6 +135,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     records: () => accounts.size,
     massChangeHeld: () => (guard.isHolding ? guard.state().turned : 0),
     loginLogPending: () => log.pending(),
+    guessing: () => guarding.figures(),
   })
 
   return {
@@ -144,6 +150,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     pool,
     memo,
     sogoPassword,
+    guarding,
     explain,
     consumers: [
       ...(await openConsumers(config, clock)),

@@ -99,6 +99,7 @@ export function checkListeners(config: Config, dataDir: string, findings: Findin
   }
 
   checkCompat(config.compat, findings)
+  checkNetworks('policy.shared_sources', config.policy.shared_sources, findings)
 }
 
 /** Who may ask by `POST /`, and who may claim there to be SOGo: `real_rip` is whatever the caller says. */

@@ -7,6 +7,7 @@ import { Admin, Compat, Http, Sasl, Socketmap, Token } from './schema-doors.ts'
 import { Directory } from './schema-directory.ts'
 import { Mailcow, Redis } from './schema-mailcow.ts'
 import { Dovecot } from './schema-dovecot.ts'
+import { Policy } from './schema-policy.ts'
 import { Store } from './schema-store.ts'
 import { section } from './section.ts'
 
@@ -118,6 +119,7 @@ export const Config = Type.Object(
       description: 'Bearer tokens of the HTTP doors.',
     }),
     password: Password,
+    policy: Policy,
     memory: Memory,
     log: Log,
     userdb: UserDb,
@@ -138,6 +140,7 @@ export type SocketmapConfig = Config['socketmap']
 export type SocketmapListenerConfig = SocketmapConfig['listeners'][number]
 export type TokenConfig = Config['tokens'][number]
 export type PasswordConfig = Config['password']
+export type PolicyConfig = Config['policy']
 export type LogConfig = Config['log']
 export type UserDbConfig = Config['userdb']
 export type DovecotEndpointConfig = Config['dovecot']['endpoints'][number]

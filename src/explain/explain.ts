@@ -100,15 +100,24 @@ async function walk(request: ExplainRequest, parts: ExplainParts): Promise<Expla
     hashes: parts.hashes,
     nowMs: parts.clock.nowMs(),
   }
-  const { penalties, retryAfterSeconds } = parts.policy.foresee({ ...request, username: request.name })
+  const { penalties: charged, retryAfterSeconds } = parts.policy.foresee({
+    ...request,
+    username: request.name,
+  })
+  const penalties = charged.map(cleanName)
   const isThrottled = retryAfterSeconds !== undefined
   const credentials = isThrottled
-    ? [credentialAnswer('main', undefined, { kind: 'refused', why: 'busy' })]
+    ? [credentialAnswer('main', undefined, { kind: 'refused', why: 'too_many_guesses' })]
     : credentialAnswers(question, (id) => nameById.get(id))
   const checks: Check[] = [
     addressCheck(request, address),
     isThrottled
-      ? { room: 'admission', state: 'unknown', text: `throttled for ${retryAfterSeconds} s`, why: 'busy' }
+      ? {
+          room: 'admission',
+          state: 'unknown',
+          text: throttledText(penalties, retryAfterSeconds),
+          why: 'too_many_guesses',
+        }
       : { room: 'admission', state: 'ok', text: penalties.join('; ') || 'no penalty' },
     ...checksOf(question, credentials, monotonicMs),
     ...switchedOff(account, nameById),
@@ -122,7 +131,7 @@ async function walk(request: ExplainRequest, parts: ExplainParts): Promise<Expla
     checks,
     todo: todoOf(checks, credentials, request, address, userOf(account)?.username),
     rows_age_ms: Math.max(0, Math.round(monotonicMs - account.storedAtMs)),
-    penalties: [...penalties],
+    penalties,
     locked:
       stored.lock === undefined
         ? null
@@ -136,6 +145,11 @@ async function walk(request: ExplainRequest, parts: ExplainParts): Promise<Expla
     ),
     attempts: await attempts,
   }
+}
+
+function throttledText(penalties: readonly string[], seconds: number): string {
+  const wait = seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`
+  return `${penalties.join('; ')}; nothing more is compared for ${wait}`
 }
 
 /** App passwords that a login does not even load: made elsewhere, and off. Whoever has one wants to know. */

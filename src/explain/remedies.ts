@@ -321,4 +321,10 @@ export const REMEDIES = {
     'Too many passwords are being compared: try again; see who asks.',
     () => 'mailpassd status',
   ),
+  too_many_guesses: remedy(
+    'admission',
+    3,
+    'Different wrong passwords were tried, too many within an hour: see at what and from where. A device or a webmail with a list of old passwords, or somebody who guesses. Let them in again when it is over.',
+    ({ address }) => `mailpassd penalty clear ${shell(address)}`,
+  ),
 } as const satisfies Record<Why, Remedy>

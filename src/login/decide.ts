@@ -60,9 +60,9 @@ export function decide(request: LoginRequest, rooms: Rooms): Soon<Outcome> {
   if (address === undefined) return refusal('address_invalid', undefined)
   if (request.secret.byteLength > MAX_PASSWORD_BYTES) return refusal('password_too_long', address)
 
-  const admission = rooms.policy.admit(request)
+  const admission = rooms.policy.admit(request, address.full)
   if (admission.kind === 'throttled') {
-    return { ...refusal('busy', address), retryAfterSeconds: admission.retryAfterSeconds }
+    return { ...refusal('too_many_guesses', address), retryAfterSeconds: admission.retryAfterSeconds }
   }
   return look({ request, address, ticket: admission.ticket, rooms }, 1)
 }
@@ -71,7 +71,7 @@ export function decide(request: LoginRequest, rooms: Rooms): Soon<Outcome> {
 function look(way: Way, looks: number): Soon<Outcome> {
   const { address, rooms } = way
   return whenThere(fromAccount(way), (outcome) => {
-    if (outcome !== 'overtaken') return outcome
+    if (outcome !== 'overtaken') return delayed(outcome, way.ticket)
     if (looks === MAX_LOOKS)
       throw new MailpassdError(
         'store_conflict',
@@ -193,6 +193,11 @@ export function whyNot(account: Account, verification: Exclude<Verification, { k
       return isOurs ? 'no_hash' : 'authsource_unsupported'
     }
   }
+}
+
+/** With the time that its penalty gives a refusal. */
+function delayed(outcome: Outcome, { delayMs }: Ticket): Outcome {
+  return outcome.verdict === 'ok' || delayMs === 0 ? outcome : { ...outcome, delayMs }
 }
 
 /** A refusal with nothing else known. */

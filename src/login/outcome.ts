@@ -18,4 +18,6 @@ export interface Outcome {
   /** Age of the directory record that was used, milliseconds; absent when none was needed. */
   readonly recordAgeMs: number | undefined
   readonly retryAfterSeconds: number | undefined
+  /** How long after it came a refusal leaves a door that delays (SASL); absent: as long as that door does by itself. */
+  readonly delayMs?: number
 }

@@ -177,6 +177,11 @@ export const REASONS = {
   },
 
   busy: { verdict: 'throttled', meaning: 'Too many passwords are being compared already.' },
+  too_many_guesses: {
+    verdict: 'throttled',
+    meaning:
+      'Too many different wrong passwords within an hour at the mailbox or from the network, so that none is compared now; `mailpassd penalty list` shows which, `mailpassd penalty clear` ends it.',
+  },
 
   directory_down: {
     verdict: 'temp_fail',

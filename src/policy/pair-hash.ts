@@ -32,7 +32,9 @@ export class PairHash {
       let rounds = 2
       if (word < words) {
         const at = word * 2
-        m = codeAt(mailbox, network, first, length, at) | (codeAt(mailbox, network, first, length, at + 1) << 16)
+        m =
+          codeAt(mailbox, network, first, length, at) |
+          (codeAt(mailbox, network, first, length, at + 1) << 16)
         v3 ^= m
       } else {
         v2 ^= 0xee

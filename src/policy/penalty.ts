@@ -88,7 +88,8 @@ export class PenaltyPolicy implements Policy {
     for (const [index, scope] of scopes.entries()) {
       const counter = rates.find(scope.key)
       const counted = counter?.total(slot) ?? 0
-      if (counted >= scope.limit) return throttled(Math.ceil((rates.untilMs(scope.key, nowMs) - nowMs) / 1000))
+      if (counted >= scope.limit)
+        return throttled(Math.ceil((rates.untilMs(scope.key, nowMs) - nowMs) / 1000))
       const places = this.#reserved.placesWith(scope.key, mac, (each) => counter?.has(each) === true)
       if (counted + places > scope.limit) return throttled(RETRY_SOON_SECONDS)
       // Pair, mailbox and the narrowest network: what wider ones are charged with delays nobody.

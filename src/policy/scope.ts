@@ -115,7 +115,11 @@ function limitOf(limit: number): number {
 function singleOf(ip: string): string[] {
   // ::ffff:192.0.2.7 is in a /24 of IPv4 as well, and 64:ff9b::192.0.2.7 is not.
   if (networkOf(ip).includes(':')) return []
-  const octets = parseV4(ip) ?? parseV6(ip)?.slice(6).flatMap((group) => [group >> 8, group & 255])
+  const octets =
+    parseV4(ip) ??
+    parseV6(ip)
+      ?.slice(6)
+      .flatMap((group) => [group >> 8, group & 255])
   return octets === undefined ? [] : [`${octets.join('.')}/32`]
 }
 

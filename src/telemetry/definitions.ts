@@ -109,6 +109,16 @@ export const METRICS = {
     labels: [],
     help: 'Writes of the login log that failed; they are tried again.',
   },
+  mailpassd_guess_counters: {
+    type: 'gauge',
+    labels: [],
+    help: 'Mailboxes, networks and pairs of both at which wrong passwords of the last hour are counted.',
+  },
+  mailpassd_known_pairs: {
+    type: 'gauge',
+    labels: [],
+    help: 'Pairs of mailbox and network, and networks, with a right password in the last 30 days.',
+  },
   mailpassd_outbox_pending: {
     type: 'gauge',
     labels: ['consumer'],

@@ -56,6 +56,7 @@ export interface GaugeSources {
   readonly socketmapConnections?: () => number
   readonly loginLogPending?: () => number
   readonly outbox?: () => readonly OutboxWaiting[]
+  readonly guessing?: () => { readonly counters: number; readonly knownPairs: number }
 }
 
 interface OutboxWaiting {
@@ -164,6 +165,8 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   })
   gauge('mailpassd_socketmap_connections', () => sources.socketmapConnections?.() ?? 0)
   gauge('mailpassd_login_log_pending', () => sources.loginLogPending?.() ?? 0)
+  gauge('mailpassd_guess_counters', () => sources.guessing?.().counters ?? 0)
+  gauge('mailpassd_known_pairs', () => sources.guessing?.().knownPairs ?? 0)
   outboxGauge('mailpassd_outbox_pending', ({ count }) => count)
   outboxGauge('mailpassd_outbox_oldest_seconds', ({ oldestSeconds }) => oldestSeconds)
   const overflow = counter('mailpassd_login_log_overflow_total')

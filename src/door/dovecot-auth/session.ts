@@ -13,7 +13,7 @@
  *                       verifying --ok--> OK                          verifying --CONT--> FAIL (unexpected)
  *                           |  \--not found out, or 7.8 s--> FAIL code=temp_fail, or the session is closed
  *                           v
- *                        refused --failure_delay_ms after the credentials came--> FAIL
+ *                        refused --failure_delay_ms or more (penalty) after the credentials came--> FAIL
  *
  * CANCEL forgets a request in any state, without an answer. A request is in the table from its AUTH line to its final
  * line, and the only way to write a final line takes it out of the table: there cannot be two. Ids of requests that
@@ -118,7 +118,7 @@ export class Session {
         this.#finish(pending, answer.line)
         return
       case 'fail':
-        this.#refuse(pending, answer.line)
+        this.#refuse(pending, answer.line, outcome.delayMs)
         return
       case 'unavailable':
         this.#unavailable(pending)
@@ -230,9 +230,13 @@ export class Session {
     }
   }
 
-  /** Lets the failure leave `failureDelayMs` after its credentials came; at once where that has passed. */
-  #refuse(pending: Pending, line: string): void {
-    const atMs = pending.receivedAtMs + Math.min(this.#options.failureDelayMs, GIVE_UP_MS)
+  /**
+   * Lets the failure leave `failureDelayMs` after its credentials came, or later by its penalty; at once where that has
+   * passed.
+   */
+  #refuse(pending: Pending, line: string, penaltyMs = 0): void {
+    const delayMs = Math.max(this.#options.failureDelayMs, penaltyMs)
+    const atMs = pending.receivedAtMs + Math.min(delayMs, GIVE_UP_MS)
     if (atMs <= this.#nowMs) return this.#finish(pending, line)
     pending.state = 'refused'
     pending.line = line
