@@ -166,7 +166,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       clock,
       changed: ({ full }) => accounts.changed({ kind: 'mailbox', address: full }),
     }),
-    authPolicy: createAuthPolicy({ policy: openPolicy, clock }),
+    authPolicy: createAuthPolicy({ policy: guarding.policy, clock }),
     userdb: createUserDb(accounts, config.userdb, outageLogger),
     maps: createMailMaps({
       source: store.maps,
