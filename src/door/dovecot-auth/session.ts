@@ -230,13 +230,10 @@ export class Session {
     }
   }
 
-  /**
-   * Lets the failure leave `failureDelayMs` after its credentials came, or later by its penalty; at once where that has
-   * passed.
-   */
+  /** Lets the failure leave `failureDelayMs` after its credentials came, or later by its penalty; at once where passed. */
   #refuse(pending: Pending, line: string, penaltyMs = 0): void {
-    const delayMs = Math.max(this.#options.failureDelayMs, penaltyMs)
-    const atMs = pending.receivedAtMs + Math.min(delayMs, GIVE_UP_MS)
+    const atMs =
+      pending.receivedAtMs + Math.min(Math.max(this.#options.failureDelayMs, penaltyMs), GIVE_UP_MS)
     if (atMs <= this.#nowMs) return this.#finish(pending, line)
     pending.state = 'refused'
     pending.line = line
