@@ -144,7 +144,7 @@ function findWord({ words }: Segment, word: number, low: number): number | undef
   const slots = words.length >> 1
   if (slots === 0) return undefined
   const mask = slots - 1
-  // The low bits are as good as any: the hash is keyed.
+  // Any bits of a keyed hash will do.
   for (let slot = low & mask, looked = 0; looked < slots; slot = (slot + 1) & mask, looked += 1) {
     const at = slot * 2
     const there = words[at + 1] ?? EMPTY
