@@ -3,7 +3,7 @@
  * 1,000 app passwords few are compared: the one whose tag the password has, else at most 20 of those without a tag.
  */
 import { ownerOf, type Account } from '../account/account.ts'
-import { MAX_UNTAGGED, type StoredAppPassword } from '../account/stored.ts'
+import { MAX_UNTAGGED, type StoredAppPassword, type StoredMailbox } from '../account/stored.ts'
 
 export type Candidate =
   | {
@@ -71,15 +71,33 @@ export function candidateNow(account: Account, candidate: Candidate): Candidate 
   return row?.hash === candidate.hash ? toCandidate(row) : undefined
 }
 
+const NONE: readonly Candidate[] = []
+
+/** Made once for rows or a record that were read: what is remembered of a candidate is then found by it. */
+const mains = new WeakMap<StoredMailbox | readonly string[], readonly Candidate[]>()
+
 /** The directory keeps several values during a rotation; all are tried (at most 5 by the adapter). */
 function mainCandidates(account: Account): readonly Candidate[] {
   const { mailbox } = account.stored
   if (mailbox?.authsource === 'mailcow')
-    return mailbox.hash === '' ? [] : [{ kind: 'main', id: 'main', hash: mailbox.hash, source: 'sql' }]
+    return mailbox.hash === '' ? NONE : mainsOf(mailbox, [mailbox.hash], 'sql')
   const owner = ownerOf(account)
   // A stranger's password is compared too: whether the address has another owner now is told only to who knows it.
-  if (owner.kind !== 'user' && owner.kind !== 'stranger') return []
-  return owner.user.hashes.map((hash) => ({ kind: 'main', id: 'main', hash, source: 'directory' }))
+  if (owner.kind !== 'user' && owner.kind !== 'stranger') return NONE
+  return mainsOf(owner.user.hashes, owner.user.hashes, 'directory')
+}
+
+function mainsOf(
+  read: StoredMailbox | readonly string[],
+  hashes: readonly string[],
+  source: 'directory' | 'sql',
+): readonly Candidate[] {
+  let candidates = mains.get(read)
+  if (candidates === undefined) {
+    candidates = hashes.map((hash) => ({ kind: 'main', id: 'main', hash, source }))
+    mains.set(read, candidates)
+  }
+  return candidates
 }
 
 interface Index {

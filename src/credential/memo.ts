@@ -23,6 +23,8 @@ export class Memo {
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   readonly #right: LRUCache<string, true>
   readonly #wrongAtMs: LRUCache<string, number>
+  /** What of a MAC is the same for every login with the credential. */
+  readonly #rightFields = new WeakMap<Candidate, { mailbox: string; encoded: Buffer | undefined }>()
 
   constructor(maxEntries: number, clock: Clock) {
     this.#clock = clock
@@ -38,14 +40,19 @@ export class Memo {
 
   /** The MAC under which a match of this credential is remembered; undefined where it would not fit. */
   rightMac(mailbox: string, candidate: Candidate, secret: Secret): string | undefined {
-    return this.#mac(['right', mailbox, candidate.id, candidate.hash], secret)
+    let fields = this.#rightFields.get(candidate)
+    if (fields?.mailbox !== mailbox) {
+      fields = { mailbox, encoded: encode(['right', mailbox, candidate.id, candidate.hash]) }
+      this.#rightFields.set(candidate, fields)
+    }
+    return this.#mac(fields.encoded, secret)
   }
 
   /** The MAC under which "none of these" is remembered; undefined where it would not fit (many app passwords). */
   wrongMac(mailbox: string, candidates: readonly Candidate[], secret: Secret): string | undefined {
     const fields = ['wrong', mailbox]
     for (const candidate of candidates) fields.push(candidate.id, candidate.hash)
-    return this.#mac(fields, secret)
+    return this.#mac(encode(fields), secret)
   }
 
   isRight(mac: string): boolean {
@@ -66,25 +73,35 @@ export class Memo {
   }
 
   /**
-   * SHA-512/256 over key and length-prefixed fields: truncation keeps the state back, so key-first is a MAC here (no
-   * length extension), at half the cost of an HMAC object. Fields go in as latin1 with their length in bytes; a
-   * character above U+00FF would lose bits, so such fields (none of the schemes has them) are not remembered.
+   * SHA-256 over key, length-prefixed fields and key again (an envelope: no length extension), at half the cost of an
+   * HMAC object. Fields go in as latin1 with their length in bytes; a character above U+00FF would lose bits, so such
+   * fields (none of the schemes has them) are not remembered.
    */
-  #mac(fields: readonly string[], secret: Secret): string | undefined {
+  #mac(fields: Buffer | undefined, secret: Secret): string | undefined {
+    if (fields === undefined) return undefined
     const scratch = this.#scratch
-    let at = KEY_BYTES
-    for (const field of fields) {
-      if (at + 4 + field.length > SCRATCH_BYTES || WIDE.test(field)) return undefined
-      at = scratch.writeUInt32LE(field.length, at)
-      at += scratch.write(field, at, 'latin1')
-    }
-    if (at + secret.byteLength > SCRATCH_BYTES) return undefined
-    scratch.set(secret.reveal(), at)
-    const end = at + secret.byteLength
-    const mac = hash('sha512-256', scratch.subarray(0, end), 'base64')
-    scratch.fill(0, at, end)
+    const from = KEY_BYTES + fields.length
+    const to = from + secret.byteLength
+    if (to + KEY_BYTES > SCRATCH_BYTES) return undefined
+    scratch.set(fields, KEY_BYTES)
+    scratch.set(secret.reveal(), from)
+    scratch.copyWithin(to, 0, KEY_BYTES)
+    const mac = hash('sha256', scratch.subarray(0, to + KEY_BYTES), 'base64')
+    scratch.fill(0, from, to)
     return mac
   }
 }
 
 const WIDE = /[^\u0000-\u00ff]/
+
+function encode(fields: readonly string[]): Buffer | undefined {
+  const bytes = fields.reduce((sum, field) => sum + 4 + field.length, 0)
+  if (bytes > SCRATCH_BYTES || fields.some((field) => WIDE.test(field))) return undefined
+  const encoded = Buffer.allocUnsafeSlow(bytes)
+  let at = 0
+  for (const field of fields) {
+    at = encoded.writeUInt32LE(field.length, at)
+    at += encoded.write(field, at, 'latin1')
+  }
+  return encoded
+}

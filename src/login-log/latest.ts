@@ -19,8 +19,8 @@ interface Resting<E> {
 }
 
 export interface LatestBuffer<E extends Latest> {
-  /** Notes a good login. False when it is a new key and the buffer is full: it is then not kept. */
-  add(login: E): boolean
+  /** Notes a good login under its `keyOf`. False when it is a new key and the buffer is full: it is then not kept. */
+  add(login: E, key: string): boolean
   /** Takes at most `limit` entries that are due at `nowMs` (monotonic); with `all`, also those that rest. */
   take(limit: number, nowMs: number, all?: boolean): E[]
   /** The entries were written at `nowMs` (monotonic): they rest. */
@@ -60,8 +60,7 @@ export function createLatestBuffer<E extends Latest>(options: {
   }
 
   return {
-    add(login) {
-      const key = keyOf(login)
+    add(login, key) {
       const rest = resting.get(key)
       if (rest !== undefined) {
         rest.entry = later(rest.entry, login)

@@ -5,16 +5,17 @@
 import type { Clock } from '../clock.ts'
 import type { LoginRequest } from '../login/request.ts'
 import type { Outcome } from '../login/outcome.ts'
-import type { Service } from '../login/service.ts'
 import { networkOf } from '../policy/network.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { LoginMetrics } from '../telemetry/metrics.ts'
 import { cleanName } from './clean-name.ts'
 import type { AppPasswordUse, LoginLog, LoginLogEntry, LoginLogWriter, SaslLogEntry } from './event.ts'
 import { createFlusher } from './flusher.ts'
+import { createLoginKeys, saslKey, type KeyedLogin, type LoginKeys } from './keys.ts'
 import { createLatestBuffer } from './latest.ts'
 import { createLineRule, type LoginLines } from './lines.ts'
-import { createMergeBuffer, own } from './merge.ts'
+import { createMergeBuffer, hourOf } from './merge.ts'
+import { own } from './own.ts'
 
 /** Per buffer: about 30 MB of entries at worst. */
 const MAX_KEYS = 100_000
@@ -67,27 +68,6 @@ function namesMailbox({ verdict, why }: Outcome): boolean {
   }
 }
 
-/**
- * mailcow's spelling in sasl_log: what its own web part writes is upper case. What SOGo opens with its own password is
- * SOGO there, with a user's NONE.
- */
-function saslService(service: Service, credential: string): string {
-  switch (service) {
-    case 'eas':
-    case 'dav':
-    case 'none':
-    case 'other':
-      return service.toUpperCase()
-    case 'sogo':
-      return credential === 'sogo' ? 'SOGO' : 'NONE'
-    case 'imap':
-    case 'pop3':
-    case 'smtp':
-    case 'sieve':
-      return service
-  }
-}
-
 /** 0 for other credentials, as mailcow writes it. */
 function appPasswordId(credential: string): number {
   return credential.startsWith('app:') ? Number(credential.slice(4)) : 0
@@ -98,13 +78,16 @@ function failureSource(remoteIp: string | undefined): string {
   return remoteIp === undefined || remoteIp.includes(':') ? networkOf(remoteIp) : remoteIp
 }
 
+type Named = Pick<KeyedLogin, 'mailbox' | 'credential'>
+
 export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
   const { metrics, logger, clock } = options
   const maxKeys = options.maxKeys ?? MAX_KEYS
+  const loginKeys = createLoginKeys()
   const merged = createMergeBuffer(maxKeys)
   const saslLog = createLatestBuffer<SaslLogEntry>({
     maxKeys,
-    keyOf: ({ service, remoteIp, mailbox }) => `${service}\n${remoteIp}\n${mailbox}`,
+    keyOf: ({ service, remoteIp, mailbox }) => saslKey(service, remoteIp, mailbox),
     own: (login) => ({ ...login, mailbox: own(login.mailbox), remoteIp: own(login.remoteIp) }),
     renew: (kept, { atMs, appPasswordId }) => ({ ...kept, atMs, appPasswordId }),
   })
@@ -142,24 +125,27 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
     else logger.info(fields, outcome.verdict === 'ok' ? 'login' : 'login refused')
   }
 
-  function recordSasl(request: LoginRequest, mailbox: string, credential: string, nowMs: number): boolean {
+  function recordSasl(
+    { remoteIp }: LoginRequest,
+    { mailbox, credential }: Named,
+    keys: LoginKeys,
+    nowMs: number,
+  ) {
     // Without an address there is nothing that mailcow could show of it.
-    if (!options.saslLog || request.remoteIp === undefined) return true
-    return saslLog.add({
-      service: saslService(request.service, credential),
-      appPasswordId: appPasswordId(credential),
-      mailbox,
-      remoteIp: request.remoteIp,
-      atMs: nowMs,
-    })
+    if (!options.saslLog || remoteIp === undefined) return true
+    const service = keys.saslService
+    return saslLog.add(
+      { service, appPasswordId: appPasswordId(credential), mailbox, remoteIp, atMs: nowMs },
+      keys.sasl,
+    )
   }
 
   /** Where a good login is written beside our own log. False where it found no place. */
-  function recordOk(request: LoginRequest, mailbox: string, credential: string, nowMs: number): boolean {
-    const id = appPasswordId(credential)
-    const use = { id, mailbox, service: request.service, network: networkOf(request.remoteIp), atMs: nowMs }
-    const keptUse = id === 0 || uses.add(use)
-    return recordSasl(request, mailbox, credential, nowMs) && keptUse
+  function recordOk(request: LoginRequest, named: Named, keys: LoginKeys, nowMs: number): boolean {
+    const id = appPasswordId(named.credential)
+    const use = { id, mailbox: named.mailbox, service: request.service, network: keys.network, atMs: nowMs }
+    const keptUse = id === 0 || uses.add(use, String(id))
+    return recordSasl(request, named, keys, nowMs) && keptUse
   }
 
   function record(request: LoginRequest, outcome: Outcome) {
@@ -171,16 +157,18 @@ export function createLoginLog(options: LoginLogOptions): RunningLoginLog {
     const { verdict, why, provisioned } = outcome
     metrics.recordLogin({ verdict, service, door, durationMs, provisioned })
 
-    const network = networkOf(request.remoteIp)
     const mailbox = namesMailbox(outcome) ? (outcome.mailbox ?? '') : ''
     const credential = outcome.credential ?? ''
-    const kept = merged.add({ mailbox, network, service, credential, verdict, why }, nowMs)
-    const keptOk = verdict !== 'ok' || recordOk(request, mailbox, credential, nowMs)
+    const named = { mailbox, credential, service, verdict, why, remoteIp: request.remoteIp }
+    const keys = loginKeys(named, hourOf(nowMs))
+    const { network } = keys
+    const kept = merged.add({ mailbox, network, service, credential, verdict, why }, keys.merged, nowMs)
+    const keptOk = verdict !== 'ok' || recordOk(request, named, keys, nowMs)
     if (!kept || !keptOk) metrics.recordLoginLogOverflow(1)
 
     const hasLine =
       verdict === 'ok'
-        ? lines.allowsOk(`${mailbox}\n${service}\n${network}\n${credential}`, monotonicMs)
+        ? lines.allowsOk(keys.line, monotonicMs)
         : lines.allowsFailure(failureSource(request.remoteIp), monotonicMs)
     if (hasLine) writeLine(request, outcome, durationMs)
   }

@@ -22,14 +22,21 @@ const MAKEABLE = /^[a-z0-9_+=][a-z0-9_+=-]*(?:\.[a-z0-9_+=-]+)*$/
 /** Paths and doveadm masks: never in a name that reaches a file system or an operator's command. */
 const DANGEROUS = /[/*?%\\]/
 
+/** Nothing to fold, to convert or to refuse but by length: nearly every name (the rest costs 0.5 us more). */
+const PLAIN =
+  /^[a-z0-9_+=-][a-z0-9_+=.-]*@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+
 function lowerAscii(text: string): string {
   return text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase())
 }
 
 /** The address a login name stands for, or undefined when it is none. Never throws. */
 export function parseAddress(name: string): Address | undefined {
-  if (name.length > MAX_ADDRESS_BYTES || CONTROL.test(name)) return undefined
+  if (name.length > MAX_ADDRESS_BYTES) return undefined
   const at = name.indexOf('@')
+  if (at <= MAX_LOCAL_BYTES && PLAIN.test(name) && !name.includes('xn--'))
+    return { local: name.slice(0, at), domain: name.slice(at + 1), full: name }
+  if (CONTROL.test(name)) return undefined
   if (at <= 0 || at !== name.lastIndexOf('@')) return undefined
   const local = lowerAscii(name.slice(0, at))
   const domain = parseDomain(name.slice(at + 1))
