@@ -12,11 +12,11 @@ export class Secret {
     this.#bytes = bytes
   }
 
-  /** Takes a copy of `bytes`, so that the caller's buffer (a line, a body) is not pinned by the secret. */
-  static copyOf(bytes: Uint8Array): Secret {
+  /** Takes a copy of `bytes` from `from` on, so that the caller's buffer (a line, a body) is not pinned by the secret. */
+  static copyOf(bytes: Uint8Array, from = 0): Secret {
     // allocUnsafeSlow: not a slice of the shared pool, whose neighbours would live as long as the secret.
-    const own = Buffer.allocUnsafeSlow(bytes.length)
-    own.set(bytes)
+    const own = Buffer.allocUnsafeSlow(bytes.length - from)
+    for (let at = 0; at < own.length; at += 1) own[at] = bytes[from + at] ?? 0
     return new Secret(own)
   }
 

@@ -90,9 +90,7 @@ function fromAccount(way: Way): Soon<Outcome | 'overtaken'> {
     // First, as in mailcow: SOGo sends its own password far more often than a user's.
     const matching = request.service === 'sogo' ? rooms.sogoPassword?.matches(request.secret) : undefined
     return whenThere(matching ?? false, (isSogos) =>
-      isSogos === true
-        ? about(account, bySogo(account, way), rooms)
-        : fromVerify(account, way, isSogos === 'unknown'),
+      isSogos === true ? bySogo(account, way) : fromVerify(account, way, isSogos === 'unknown'),
     )
   })
 }
@@ -124,7 +122,7 @@ function open(account: Account, candidate: Candidate, way: Way): Soon<Outcome | 
   const refused = (why: Why) => about(account, { ...refusal(why, address), credential: candidate.id }, rooms)
   const planned = planAndGate(account, settings, candidate, request, nowMs)
   if (planned.kind === 'refused') return refused(planned.why)
-  if (planned.changes.length === 0) return about(account, success(address, candidate, false), rooms)
+  if (planned.changes.length === 0) return success(account, candidate, false, rooms)
 
   let isRevoked = false
   const applying = rooms.apply(address, (stored) => {
@@ -138,7 +136,7 @@ function open(account: Account, candidate: Candidate, way: Way): Soon<Outcome | 
     if (isRevoked || applied.kind === 'overtaken') return 'overtaken'
     if (applied.kind === 'refused') return refused(applied.why)
     rooms.accounts.changed({ kind: 'mailbox', address: address.full })
-    return about(account, success(address, candidate, applied.made), rooms)
+    return success(account, candidate, applied.made, rooms)
   })
 }
 
@@ -169,8 +167,9 @@ function bySogo(account: Account, { address, request, rooms }: Way): Outcome {
     account.stored.mailbox === undefined
       ? { kind: 'refused', why: 'no_such_user' }
       : planAndGate(account, rooms.settings(), SOGO, request, rooms.clock.nowMs())
-  if (planned.kind === 'refused') return { ...refusal(planned.why, address), credential: SOGO.id }
-  return { ...success(address, SOGO, false), why: 'sogo_password' }
+  if (planned.kind === 'refused')
+    return about(account, { ...refusal(planned.why, address), credential: SOGO.id }, rooms)
+  return success(account, SOGO, false, rooms)
 }
 
 /** Why a password did not match. What the directory did not tell may have been the right hash: not a mismatch then. */
@@ -213,23 +212,24 @@ export function refusal(why: Why, address: Address | undefined): Outcome {
   }
 }
 
-function success(address: Address, credential: Credential, provisioned: boolean): Outcome {
+function success(account: Account, credential: Credential, provisioned: boolean, rooms: Rooms): Outcome {
   return {
     verdict: 'ok',
-    why: 'verified',
-    mailbox: address.full,
+    why: credential.kind === 'sogo' ? 'sogo_password' : 'verified',
+    mailbox: account.address.full,
     credential: credential.id,
     provisioned,
-    recordAgeMs: undefined,
+    recordAgeMs: recordAgeMs(account, rooms),
     retryAfterSeconds: undefined,
   }
 }
 
 /** Adds how old the directory record was that the outcome rests on. */
 function about(account: Account, outcome: Outcome, rooms: Rooms): Outcome {
-  if (account.directory.kind !== 'record') return outcome
-  return {
-    ...outcome,
-    recordAgeMs: Math.max(0, Math.round(rooms.clock.monotonicMs() - account.directory.atMs)),
-  }
+  return { ...outcome, recordAgeMs: recordAgeMs(account, rooms) }
+}
+
+function recordAgeMs({ directory }: Account, { clock }: Rooms): number | undefined {
+  if (directory.kind !== 'record') return undefined
+  return Math.max(0, Math.round(clock.monotonicMs() - directory.atMs))
 }

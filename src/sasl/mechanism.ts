@@ -2,7 +2,7 @@
  * The port of a SASL mechanism (RFC 4422 §3), server side and without I/O: bytes of the client in, a step out.
  * The bytes passed in are views of somebody's buffer; a mechanism keeps copies only.
  */
-import { isAscii, isUtf8 } from 'node:buffer'
+import { isUtf8 } from 'node:buffer'
 import { MAX_USERNAME_BYTES } from '../login/request.ts'
 import type { Secret } from '../secret.ts'
 
@@ -44,7 +44,12 @@ export const MALFORMED: Step = { kind: 'refused', reason: 'malformed', authid: u
 export function parseName(bytes: Buffer, start: number, end: number): string | undefined {
   const length = end - start
   if (length <= 0 || length > MAX_USERNAME_BYTES) return undefined
+  if (isAsciiRange(bytes, start, end)) return bytes.toString('latin1', start, end)
   const name = bytes.subarray(start, end)
-  if (isAscii(name)) return name.toString('latin1')
   return isUtf8(name) ? name.toString('utf8') : undefined
+}
+
+function isAsciiRange(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) if ((bytes[at] ?? 0) > 0x7f) return false
+  return true
 }

@@ -8,10 +8,16 @@ import { MALFORMED, parseName, type Exchange, type Mechanism, type Step } from '
 const ASK: Step = { kind: 'continue', challenge: '' }
 
 function read(message: Buffer): Step {
-  const first = message.indexOf(0)
-  const second = first === -1 ? -1 : message.indexOf(0, first + 1)
-  // RFC 4616 §2: a password has no NUL, so a third one is not a longer password but another grammar.
-  if (second === -1 || message.indexOf(0, second + 1) !== -1) return MALFORMED
+  let first = -1
+  let second = -1
+  for (let at = 0; at < message.length; at += 1) {
+    if (message[at] !== 0) continue
+    // RFC 4616 §2: a password has no NUL, so a third one is not a longer password but another grammar.
+    if (second !== -1) return MALFORMED
+    if (first === -1) first = at
+    else second = at
+  }
+  if (second === -1) return MALFORMED
   const authid = parseName(message, first + 1, second)
   if (authid === undefined) return MALFORMED
   // There are no master users: acting as somebody else is refused before any password work.
@@ -21,7 +27,7 @@ function read(message: Buffer): Step {
   return {
     kind: 'credentials',
     authid,
-    secret: Secret.copyOf(message.subarray(second + 1)),
+    secret: Secret.copyOf(message, second + 1),
   }
 }
 

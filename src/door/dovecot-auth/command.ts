@@ -12,6 +12,10 @@ const EQUALS = 0x3d
 const MAX_UINT32 = 4_294_967_295
 /** Longest textual IPv6 address (RFC 4291 §2.2 with an IPv4 tail), and room for a zone. */
 const MAX_IP_BYTES = 64
+const ESCAPE = 0x01
+/** Words that come with nearly every request: no text has to be made of them. */
+const MECHANISMS = ['PLAIN', 'LOGIN']
+const SERVICES = ['smtp', 'imap', 'pop3', 'sieve']
 /** Longer words name nothing we know. */
 const MAX_WORD_BYTES = 64
 const MAX_SESSION_BYTES = 255
@@ -83,7 +87,7 @@ function parseAuth(line: Buffer, start: number, end: number): Command {
   const id = parseUint32(line, start, idEnd)
   if (id === undefined || id === 0 || idEnd === end) return broken('malformed AUTH')
   let stop = fieldEnd(line, idEnd + 1, end)
-  const mechanism = text(line, idEnd + 1, stop, MAX_WORD_BYTES) ?? ''
+  const mechanism = word(line, idEnd + 1, stop, MECHANISMS) ?? ''
 
   let service: Service | undefined
   let protocol: Service | undefined
@@ -109,14 +113,14 @@ function parseAuth(line: Buffer, start: number, end: number): Command {
         break
       case 7:
         if (isWord(line, from, nameEnd, 'service')) {
-          service = parseService(text(line, value, stop, MAX_WORD_BYTES) ?? '?')
+          service = parseService(word(line, value, stop, SERVICES) ?? '?')
         } else if (isWord(line, from, nameEnd, 'secured')) secured = true
         else if (isWord(line, from, nameEnd, 'session')) sessionId = session(line, value, stop)
         break
       case 8:
         // What Dovecot 2.4's own client (doveadm auth test) sends in the place of service.
         if (isWord(line, from, nameEnd, 'protocol')) {
-          protocol = parseService(text(line, value, stop, MAX_WORD_BYTES) ?? '?')
+          protocol = parseService(word(line, value, stop, SERVICES) ?? '?')
         }
         break
     }
@@ -160,9 +164,16 @@ function parseUint32(line: Buffer, start: number, end: number): number | undefin
   return value
 }
 
+/** A short field; `usual` are words that it mostly is. */
+function word(line: Buffer, start: number, end: number, usual: readonly string[]): string | undefined {
+  return usual.find((known) => isWord(line, start, end, known)) ?? text(line, start, end, MAX_WORD_BYTES)
+}
+
 function text(line: Buffer, start: number, end: number, maxBytes: number): string | undefined {
   if (end - start > maxBytes) return undefined
-  return unescapeTabs(line.subarray(start, end)).toString('latin1')
+  for (let at = start; at < end; at += 1)
+    if (line[at] === ESCAPE) return unescapeTabs(line.subarray(start, end)).toString('latin1')
+  return line.toString('latin1', start, end)
 }
 
 /** Postfix sends an empty `rip=` for an unknown address; what is no address is ignored, as by Dovecot. */
