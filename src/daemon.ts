@@ -3,6 +3,7 @@
  * house.ts the composition root.
  */
 import { followChanges } from './account/follow-changes.ts'
+import { isFormerWebhook } from './alarm/open.ts'
 import type { ConnectionTest } from './check/connection-test.ts'
 import type { LoadedConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
@@ -63,10 +64,11 @@ export async function startDaemon(
   const outbox = startOutboxWork({
     consumers: house.consumers,
     source: store.outbox,
-    isAbandoned: (consumer) => isFormerDovecot(consumer, config),
+    isAbandoned: (consumer) => isFormerDovecot(consumer, config) || isFormerWebhook(consumer, config),
     clock,
     logger: doorLogger,
   })
+  house.alarms.onWritten(() => outbox.wake())
   const follower = followChanges({
     source: store.changes,
     changed: (event) => {

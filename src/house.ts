@@ -2,6 +2,8 @@
  * Adapters and rooms, wired: everything that a login needs. Together with daemon.ts, which puts the doors before it,
  * the composition root: nothing else builds an adapter.
  */
+import { openAlarmConsumers } from './alarm/open.ts'
+import { createAlarms } from './alarm/raise.ts'
 import { AccountMemory } from './account/accounts.ts'
 import { createKeeping } from './account/keeping.ts'
 import { createMailMaps } from './account/maps/mail-maps.ts'
@@ -27,6 +29,7 @@ import { besideOf, openConsumers } from './mailcow/consumers.ts'
 import { createSogoPassword } from './mailcow/sogo-password.ts'
 import { isStuck } from './outbox/figures.ts'
 import { createPasswordPool } from './password/pool.ts'
+import { AlarmRules } from './policy/alarm-rules.ts'
 import { openGuarding } from './policy/guarding.ts'
 import { openStore } from './store/database.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -83,9 +86,26 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   })
   const memo = new Memo(config.memory.memo_entries, clock)
   const verifier = new CredentialVerifier(memo, pool)
+  const alarms = createAlarms({
+    outbox: config.alarm.webhook_url === undefined ? undefined : store.outbox,
+    metrics,
+    logger,
+    clock,
+  })
+  const alarmLimits = {
+    guesses: config.alarm.guesses,
+    networkGuesses: config.alarm.network_guesses,
+    newNetworksPerHour: config.alarm.new_networks_per_hour,
+  }
+  const alarmRules = new AlarmRules(
+    alarmLimits,
+    (alarm) => alarms.raise(alarm),
+    () => clock.monotonicMs(),
+  )
   const guarding = openGuarding(config.policy, {
     sharedSources: [...config.policy.shared_sources, ...config.compat.sogo_networks],
     failureDelayMs: config.sasl.failure_delay_ms,
+    observers: [alarmRules],
     clock,
   })
   const apply = createApply(store.mailboxes)
@@ -152,7 +172,9 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     sogoPassword,
     guarding,
     explain,
+    alarms,
     consumers: [
+      ...openAlarmConsumers(config, clock),
       ...(await openConsumers(config, clock)),
       ...openDovecots(config, {
         isWanted: (address, cause) => store.locks.isWanted(address, cause),
@@ -193,7 +215,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       return { ready: isStoreUp, degraded }
     },
     async close() {
-      await log.close()
+      await Promise.all([log.close(), alarms.close()])
       await pool.close()
       await Promise.all([directory.close(), store.close()])
       metrics.close()

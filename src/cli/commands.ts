@@ -22,5 +22,6 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['app-password create', async () => (await import('./app-password.ts')).appPasswordCreate],
   ['app-password list', async () => (await import('./app-password.ts')).appPasswordList],
   ['app-password revoke', async () => (await import('./app-password.ts')).appPasswordRevoke],
+  ['alarm test', async () => (await import('./alarm.ts')).alarmTest],
   ['migrate', async () => (await import('./migrate.ts')).migrate],
 ])

@@ -1,6 +1,7 @@
 /** Rules over several keys, checked after the schema and after secrets are in their place. */
 import { isLoopback } from './listen.ts'
 import type { Config, DirectoryConfig } from './schema.ts'
+import { checkAlarm } from './check-alarm.ts'
 import { checkDovecot } from './check-dovecot.ts'
 import { checkListeners } from './check-listeners.ts'
 import { checkMailcow, checkRedis } from './check-mailcow.ts'
@@ -149,4 +150,5 @@ export function checkRules(config: Config, dataDir: string, findings: Findings):
   checkTokens(config, findings)
   checkUserDb(config, findings)
   checkDovecot(config, findings)
+  checkAlarm(config, findings)
 }

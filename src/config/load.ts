@@ -89,9 +89,10 @@ function parseToml(text: string): { readonly parsed: unknown } | { readonly prob
 
 /** Files that the configuration names, relative to the configuration file, made absolute. */
 function resolvePaths(config: Config, baseDir: string): Config {
-  const { directory, compat, dovecot } = config
+  const { directory, compat, dovecot, alarm } = config
   const { ca_file: caFile } = directory.tls
   const { sogo_password_file: sogoFile } = compat
+  const { webhook_ca_file: alarmCaFile } = alarm
   return {
     ...config,
     ...(caFile === undefined
@@ -100,6 +101,9 @@ function resolvePaths(config: Config, baseDir: string): Config {
     ...(sogoFile === undefined
       ? {}
       : { compat: { ...compat, sogo_password_file: resolve(baseDir, sogoFile) } }),
+    ...(alarmCaFile === undefined
+      ? {}
+      : { alarm: { ...alarm, webhook_ca_file: resolve(baseDir, alarmCaFile) } }),
     dovecot: {
       endpoints: dovecot.endpoints.map(({ ca_file: file, ...endpoint }) =>
         file === undefined ? endpoint : { ...endpoint, ca_file: resolve(baseDir, file) },

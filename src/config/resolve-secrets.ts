@@ -1,4 +1,4 @@
-/** Puts every secret of the configuration into its place: directory, store, Redis, tokens, Dovecots. */
+/** Puts every secret of the configuration into its place: directory, store, Redis, tokens, Dovecots, webhook. */
 import type { Config } from './schema.ts'
 import type { Findings } from './findings.ts'
 import { exposure, findSecret, type SecretPlaces, type SecretSource } from './secret-source.ts'
@@ -12,7 +12,7 @@ function optional<K extends string>(key: K, value: string | undefined): { [P in 
 
 /**
  * The configuration with its secrets in `directory.client_secret`, `store.password`, `redis.password`,
- * `tokens[].secret` and `dovecot.endpoints[].api_key`.
+ * `tokens[].secret`, `dovecot.endpoints[].api_key` and `alarm.webhook_secret`.
  * What cannot be had is a finding; a secret written into a file that others may read is one, too.
  */
 export async function resolveSecrets(
@@ -55,6 +55,14 @@ export async function resolveSecrets(
     env: redis.password_env,
     credential: 'redis_password',
   })
+  const { alarm } = config
+  const webhookSecret = await find({
+    key: 'alarm.webhook_secret',
+    value: alarm.webhook_secret,
+    file: alarm.webhook_secret_file,
+    env: alarm.webhook_secret_env,
+    credential: 'webhook_secret',
+  })
   const tokens: Config['tokens'] = []
   for (const [index, token] of config.tokens.entries()) {
     const secret = await find({
@@ -84,5 +92,6 @@ export async function resolveSecrets(
     store: { ...store, ...optional('password', password) },
     redis: { ...redis, ...optional('password', redisPassword) },
     tokens,
+    alarm: { ...alarm, ...optional('webhook_secret', webhookSecret) },
   }
 }

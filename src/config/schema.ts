@@ -3,6 +3,7 @@
  * conf/mailpassd.example.toml and docs/configuration.md. Descriptions are the reference's text.
  */
 import { Type, type Static } from 'typebox'
+import { Alarm } from './schema-alarm.ts'
 import { Admin, Compat, Http, Sasl, Socketmap, Token } from './schema-doors.ts'
 import { Directory } from './schema-directory.ts'
 import { Mailcow, Redis } from './schema-mailcow.ts'
@@ -124,6 +125,7 @@ export const Config = Type.Object(
     log: Log,
     userdb: UserDb,
     dovecot: Dovecot,
+    alarm: Alarm,
   },
   { additionalProperties: false },
 )

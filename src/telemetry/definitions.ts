@@ -134,6 +134,11 @@ export const METRICS = {
     labels: [],
     help: 'Log lines given up because whoever reads the log was too slow.',
   },
+  mailpassd_alarms_total: {
+    type: 'counter',
+    labels: ['alarm'],
+    help: 'Alarms raised (docs/alarms.md).',
+  },
   mailpassd_build_info: {
     type: 'gauge',
     labels: ['version', 'node'],
@@ -166,6 +171,7 @@ export const LABEL_MEANINGS = {
   map: 'name of the map that was asked, or other',
   answer: 'OK, NOTFOUND, TEMP (not known now) or PERM (no such map, or a malformed request)',
   consumer: 'who the work is for, such as dovecot: and the name of an endpoint',
+  alarm: 'guessed_login or new_networks',
   version: 'version of mailpassd',
   node: 'version of Node.js',
 } as const

@@ -67,6 +67,7 @@ interface OutboxWaiting {
 
 export interface Metrics extends LoginMetrics, DirectoryMetrics, MapMetrics, PasswordPoolMetrics {
   recordDroppedLogLine(): void
+  recordAlarm(alarm: string): void
   /** Logins since the start, by verdict. */
   loginsByVerdict(): Readonly<Record<string, number>>
   /** Adds sources of gauges, or replaces them. A gauge without a source is 0. */
@@ -172,6 +173,7 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   const overflow = counter('mailpassd_login_log_overflow_total')
   const writeErrors = counter('mailpassd_login_log_write_errors_total')
   const droppedLines = counter('mailpassd_log_lines_dropped_total')
+  const alarms = counter('mailpassd_alarms_total')
   gauge('mailpassd_build_info').set({ version: options.version, node: process.version }, 1)
   const loopDelay = registerProcess()
 
@@ -223,6 +225,9 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     },
     recordDroppedLogLine() {
       droppedLines.inc()
+    },
+    recordAlarm(alarm) {
+      alarms.inc({ alarm })
     },
     loginsByVerdict() {
       const counts: Record<string, number> = {}

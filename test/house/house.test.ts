@@ -41,6 +41,7 @@ const WORDS = new Set([
 /** Folder -> folders whose values it may use beside its own. Lower ones never know higher ones. */
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   account: [],
+  alarm: [],
   // Judges what its ports say; adapters and store implement them.
   check: ['account', 'config', 'credential', 'dovecot', 'login-log', 'mailcow', 'password'],
   config: [],
