@@ -79,6 +79,7 @@ export async function startDaemon(
     clock,
     logger,
   })
+  house.events.start({ sessionsEnd: () => outbox.wake() })
   const lastMinute = startLastMinute(() => metrics.loginsByVerdict(), clock)
   house.log.start()
   const sweep = startAppPasswordSweep({ rows: house.store.appPasswords, clock, logger })
@@ -93,6 +94,7 @@ export async function startDaemon(
       outbox.close(),
     ])
     follower.stop()
+    await house.events.stop()
     await sweep.stop()
     lastMinute.stop()
     await house.close()
@@ -125,6 +127,7 @@ export async function startDaemon(
       saslConnections: () => sasl.reduce((sum, listener) => sum + listener.connections, 0),
       socketmapConnections: () => socketmap.reduce((sum, listener) => sum + listener.connections, 0),
       outbox: () => outbox.waiting(),
+      directoryEvents: () => house.events.state(),
     })
     const connectionTest = lazyConnectionTest(house, loaded)
     const status = () =>
@@ -148,6 +151,7 @@ export async function startDaemon(
         outboxPending: async () =>
           (await house.store.outbox.pending()).reduce((sum, { count }) => sum + count, 0),
         changes: () => follower.state(),
+        events: () => house.events.state(),
       })
     const admin = createAdminApp({
       login,

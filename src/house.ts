@@ -18,10 +18,12 @@ import { Memo } from './credential/memo.ts'
 import { CredentialVerifier } from './credential/verify.ts'
 import { openDovecots, sessionEnding } from './dovecot/open.ts'
 import { directoryPlace, openDirectory } from './directory/open.ts'
+import { openEventReading } from './directory/event-reading.ts'
 import { watchDirectory } from './directory/watched.ts'
 import { createExplain } from './explain/explain.ts'
 import { createLoginLog } from './login-log/login-log.ts'
 import { createAuthPolicy } from './login/auth-policy.ts'
+import { parseAddress } from './login/address.ts'
 import { decide } from './login/decide.ts'
 import { createLogin } from './login/login.ts'
 import { createApply } from './mailbox/apply.ts'
@@ -83,6 +85,25 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       waitMs: DIRECTORY_WAIT_MS,
       staleMs: DIRECTORY_STALE_MS,
     },
+  })
+  const events = openEventReading({
+    config: config.directory,
+    directory,
+    accounts: {
+      addressesOf: (id) => accounts.addressesOf(id),
+      changed: (event) => accounts.changed(event),
+      async refresh(text) {
+        const address = parseAddress(text)
+        // A database that is down is told by whoever waits for it.
+        if (address !== undefined) await Promise.resolve(accounts.get(address)).catch(() => undefined)
+      },
+    },
+    position: store.directoryEvents.position(directoryPlace(config.directory, dataDir)),
+    // Nobody else can tell whose sessions there are.
+    ...(config.dovecot.endpoints.length === 0 ? {} : { departures: store.directoryEvents }),
+    isHeld: () => guard.isHolding,
+    clock,
+    logger,
   })
   const memo = new Memo(config.memory.memo_entries, clock)
   const verifier = new CredentialVerifier(memo, pool)
@@ -162,6 +183,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     clock,
     store,
     directory,
+    events,
     accounts,
     keeping,
     metrics,
@@ -210,6 +232,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
         ...(isStoreUp ? [] : ['store_down']),
         ...(failure === undefined ? [] : ['directory_down']),
         ...(guard.isHolding ? ['directory_mass_change'] : []),
+        ...(events.isMissed() ? ['directory_events'] : []),
         ...(isStuck(waiting, clock.nowMs()) ? ['outbox_stuck'] : []),
       ]
       return { ready: isStoreUp, degraded }

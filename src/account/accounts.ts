@@ -27,6 +27,8 @@ export type AccountEvent =
   | { readonly kind: 'directory'; readonly address: string }
   /** The directory user with this id was changed in any way; an id that is not known is none of ours. */
   | { readonly kind: 'directory_user'; readonly id: string }
+  /** Somebody may have an address now that nobody had. */
+  | { readonly kind: 'directory_newcomer' }
   | { readonly kind: 'everything' }
 
 export interface Accounts {
@@ -57,6 +59,7 @@ export class AccountMemory implements Accounts {
   readonly #book: RecordBook
   readonly #rowsHorizon = new Horizon()
   readonly #recordsHorizon = new Horizon()
+  readonly #absentHorizon = new Horizon()
   readonly #known: LRUCache<string, Entry>
   /** Names nobody has: kept apart, so that a flood of made-up names cannot push out real accounts. */
   readonly #strangers: LRUCache<string, Entry>
@@ -105,6 +108,11 @@ export class AccountMemory implements Accounts {
     return value
   }
 
+  /** The addresses whose record speaks of the directory user with this id. */
+  addressesOf(id: string): readonly string[] {
+    return this.#book.emailsOf(id)
+  }
+
   changed(event: AccountEvent): void {
     const nowMs = this.#clock.monotonicMs()
     switch (event.kind) {
@@ -117,6 +125,9 @@ export class AccountMemory implements Accounts {
         return
       case 'directory_user':
         for (const email of this.#book.emailsOf(event.id)) this.#book.invalidate(email, nowMs)
+        return
+      case 'directory_newcomer':
+        this.#absentHorizon.move(nowMs)
         return
       case 'domain':
         this.#rowsHorizon.move(nowMs)
@@ -172,6 +183,7 @@ export class AccountMemory implements Accounts {
       record: new DirectoryRecord(address.full, this.#directory, {
         ...parts,
         horizon: this.#recordsHorizon,
+        absentHorizon: this.#absentHorizon,
         book: this.#book,
       }),
       account: undefined,

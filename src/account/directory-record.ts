@@ -38,6 +38,7 @@ export class DirectoryRecord {
   readonly #logger: Logger
   readonly #limits: RecordLimits
   readonly #horizon: Horizon
+  readonly #absentHorizon: Horizon
   readonly #book: RecordBook
   /** That nobody has this address; the book keeps no such records. */
   #absent: Record | undefined
@@ -48,7 +49,15 @@ export class DirectoryRecord {
   constructor(
     email: string,
     source: DirectorySource,
-    parts: { clock: Clock; logger: Logger; limits: RecordLimits; horizon: Horizon; book: RecordBook },
+    parts: {
+      clock: Clock
+      logger: Logger
+      limits: RecordLimits
+      horizon: Horizon
+      /** That nobody has an address counts from here on. */
+      absentHorizon: Horizon
+      book: RecordBook
+    },
   ) {
     this.#email = email
     this.#source = source
@@ -56,6 +65,7 @@ export class DirectoryRecord {
     this.#logger = parts.logger
     this.#limits = parts.limits
     this.#horizon = new Horizon(parts.horizon)
+    this.#absentHorizon = parts.absentHorizon
     this.#book = parts.book
   }
 
@@ -100,7 +110,8 @@ export class DirectoryRecord {
 
   /** What was asked for at or before this time does not count. */
   get #validFromMs(): number {
-    return Math.max(this.#horizon.atMs, this.#book.invalidAtMs(this.#email))
+    const atMs = Math.max(this.#horizon.atMs, this.#book.invalidAtMs(this.#email))
+    return this.#absent === undefined ? atMs : Math.max(atMs, this.#absentHorizon.atMs)
   }
 
   #freshMs(record: Record): number {

@@ -92,7 +92,7 @@ async function lookAtStore(loaded: LoadedConfig) {
 }
 
 function print(told: Status, io: Io): void {
-  const { store, directory, memory, passwords, logins, changes } = told
+  const { store, directory, memory, passwords, logins, changes, events } = told
   printFields(io, {
     daemon: `mailpassd ${told.version}, pid ${told.pid}, up ${ageText(told.uptime_ms)}, Node ${told.node.replace(/^v/, '')}`,
     state:
@@ -102,6 +102,7 @@ function print(told: Status, io: Io): void {
     ...doorTexts(told.listeners),
     database: `${store.where}: ${store.up ? `answers in ${(store.latency_ms ?? 0).toFixed(1)} ms` : (store.error ?? 'does not answer')}`,
     directory: `${directory.where}: ${directoryText(directory)}`,
+    'directory events': eventsText(events),
     remembered: `${memory.accounts} accounts, ${memory.memo_entries} right passwords; ${bytesText(memory.resident_bytes)} resident`,
     passwords: passwordsText(passwords),
     'logins, last minute': countsText(logins.last_minute),
@@ -148,6 +149,27 @@ function directoryText(directory: Status['directory']): string {
       const serving = oldest === null ? '' : `; records up to ${ageText(oldest)} old are served`
       return `fails (${error ?? 'unknown'}), ${since}${serving}`
     }
+  }
+}
+
+function eventsText({ state, missing, error, read_age_ms, changes, pending }: Status['events']): string {
+  const ago = read_age_ms === null ? 'not read yet' : `read ${ageText(read_age_ms)} ago`
+  const told = `${ago}; ${changes} changes told, ${pending} to be looked up`
+  switch (state) {
+    case 'none':
+      return 'this directory has none'
+    case 'off':
+      return 'off'
+    case 'starting':
+      return ago
+    case 'reading':
+      return told
+    case 'failing':
+      return `cannot be read (${error ?? 'unknown'}); ${told}`
+    case 'not_kept':
+      return `the realm does not keep ${missing.join(', ')}; ${told}`
+    case 'hidden':
+      return 'not shown to our client, which needs the role view-events'
   }
 }
 

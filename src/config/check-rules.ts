@@ -63,6 +63,11 @@ function checkDirectory(directory: DirectoryConfig, findings: Findings): void {
       if (directory[name] !== undefined)
         findings.warn(`directory.${name}`, 'unused, because directory.kind is "realm-file"')
 
+  if (directory.kind !== 'keycloak' && directory.events === 'on')
+    findings.warn('directory.events', 'unused, because directory.kind is "realm-file"')
+  if (directory.events === 'on' && directory.events_seconds === 0)
+    findings.problem('directory.events_seconds', 'expected 1 to 60 with directory.events = "on", got 0')
+
   if (tls.insecure)
     findings.warn(
       'directory.tls.insecure',

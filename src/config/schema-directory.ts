@@ -157,6 +157,17 @@ export const Directory = section(
       description:
         'When more than this part of the known users, and more than 20, turn unknown, disabled or without a password within 10 minutes, that is taken for a fault: what was known serves until `mailpassd directory accept`. 100: never.',
     }),
+    events: Type.Union([Type.Literal('auto'), Type.Literal('on'), Type.Literal('off')], {
+      default: 'auto',
+      description:
+        'Read what Keycloak tells of changed users (admin and user events), so that a change counts within seconds. auto: where the realm keeps them and the client has view-events. on: the same, and /readyz says where it cannot. Only for keycloak.',
+    }),
+    events_seconds: Type.Integer({
+      default: 2,
+      minimum: 0,
+      maximum: 60,
+      description: 'Time between two readings of events. 0: as events = "off".',
+    }),
     connections: Type.Integer({
       default: 16,
       minimum: 1,

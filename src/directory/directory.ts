@@ -1,4 +1,5 @@
 /** The directory as a port: Keycloak and the realm export file implement it (test/contract/directory.ts). */
+import type { ChangeFeed } from './changes.ts'
 import type { DirectoryProfile, DirectoryUser } from './user.ts'
 
 /**
@@ -47,5 +48,7 @@ export interface Directory {
   page(wish: PageWish): Promise<readonly PageEntry[]>
   /** The realm's rules on attributes and e-mail; cached for a minute. Throws as findByEmail. */
   profile(): Promise<DirectoryProfile>
+  /** Its reports of changes; absent where it makes none (a realm file is looked at each second anyway). */
+  readonly changes?: ChangeFeed
   close(): Promise<void>
 }

@@ -1,6 +1,7 @@
 /** A directory that tells metrics and readiness how its calls went; nothing else of it changes. */
 import type { Clock } from '../clock.ts'
 import { toMailpassdError, type ErrorCode } from '../errors.ts'
+import type { ChangeFeed } from './changes.ts'
 import type { Directory } from './directory.ts'
 
 export interface WatchedDirectory extends Directory {
@@ -62,7 +63,34 @@ export function watchDirectory(directory: Directory, { clock, waitMs, record }: 
     }
   }
 
+  /** Counted alone: events that our client may not see say nothing of look-ups. */
+  async function counted<T>(request: string, call: () => Promise<T>): Promise<T> {
+    const startedAtMs = clock.monotonicMs()
+    let result = 'ok'
+    try {
+      return await call()
+    } catch (thrown) {
+      const error = toMailpassdError(thrown)
+      result = error.code
+      throw error
+    } finally {
+      record(request, result, clock.monotonicMs() - startedAtMs)
+    }
+  }
+
+  const { changes } = directory
+  const feed: ChangeFeed | undefined =
+    changes === undefined
+      ? undefined
+      : {
+          settings: () => counted('event_settings', () => changes.settings()),
+          begin: () => changes.begin(),
+          read: (fromMs) => counted('events', () => changes.read(fromMs)),
+          expireRules: () => changes.expireRules(),
+        }
+
   return {
+    ...(feed === undefined ? {} : { changes: feed }),
     findByEmail: (email) => watched('lookup', () => directory.findByEmail(email)),
     findById: (id) => watched('lookup_by_id', () => directory.findById(id)),
     count: () => watched('count', () => directory.count(), PAGE_WAIT_MS),

@@ -17,6 +17,7 @@ import { AppPasswordNames } from './app-password-names.ts'
 import { AppPasswords } from './app-passwords.ts'
 import { Border } from './border.ts'
 import { Changes } from './changes.ts'
+import { DirectoryEvents } from './directory-events.ts'
 import type { Dialect } from './dialect/dialect.ts'
 import { DomainTotals } from './domain-totals.ts'
 import { Domains } from './domains.ts'
@@ -43,6 +44,7 @@ export interface Store {
   readonly maps: MailMaps
   readonly names: AppPasswordNames
   readonly locks: StoreLocks
+  readonly directoryEvents: DirectoryEvents
   /** `MariaDB 127.0.0.1:3306/mailcow` or `SQLite /path`, for messages. */
   readonly where: string
   /** Whether the database answers now: one trivial statement. Throws MailpassdError store_*. */
@@ -142,6 +144,7 @@ export async function openStore(options: StoreOptions, context: StoreContext): P
       missingForMaps.length === 0 ? undefined : missingError(dialect.where, missingForMaps, options.schema),
     ),
     names: new AppPasswordNames(border),
+    directoryEvents: new DirectoryEvents(border, ending, clock),
     locks: new StoreLocks({ border, accounts, ending, clock, logger }),
     where: dialect.where,
     ready: () => border.ready(),

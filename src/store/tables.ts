@@ -197,6 +197,11 @@ export interface OutboxTable {
   last_error: Generated<string>
 }
 
+export interface DirectoryEventTable {
+  directory: string
+  at_ms: BigNumber
+}
+
 export interface LoginTable {
   hour_ms: BigNumber
   mailbox: string
@@ -239,6 +244,7 @@ export interface Tables {
   mailpassd_app_password_use: AppPasswordUseTable
   mailpassd_lock: LockTable
   mailpassd_outbox: OutboxTable
+  mailpassd_directory_event: DirectoryEventTable
   mailpassd_migration: MigrationTable
 }
 
@@ -327,6 +333,7 @@ export const NEEDED_COLUMNS = {
   ],
   mailpassd_app_password_use: ['id', 'mailbox', 'last_ms', 'last_service', 'last_network'],
   mailpassd_lock: ['username', 'since_ms', 'until_ms', 'reason'],
+  mailpassd_directory_event: ['directory', 'at_ms'],
   mailpassd_outbox: [
     'id',
     'consumer',

@@ -71,6 +71,21 @@ export const METRICS = {
     help: 'Time until the directory answered or was given up.',
     buckets: REQUEST_BUCKETS,
   },
+  mailpassd_directory_changes_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Changes that events of the directory told.',
+  },
+  mailpassd_directory_events_read: {
+    type: 'gauge',
+    labels: [],
+    help: '1 while all changes in the directory are told by its events and read in time, else 0.',
+  },
+  mailpassd_directory_changes_pending: {
+    type: 'gauge',
+    labels: [],
+    help: 'Changed users that are to be looked up again.',
+  },
   mailpassd_records: { type: 'gauge', labels: [], help: 'Accounts remembered in memory.' },
   mailpassd_directory_mass_change_held: {
     type: 'gauge',
@@ -166,7 +181,7 @@ export const LABEL_MEANINGS = {
   lane: 'known (a right password came from this network for this mailbox in the last 30 days) or stranger',
   cause:
     'late (came after its deadline), no_time (by the estimate not to be answered in time), overtaken (waited, and cannot be answered in time any more), lane_full, share_full (of its network), pair_full (of its mailbox and network), fault, closed; see operating.md',
-  request: 'what was asked for: token, lookup, profile …',
+  request: 'what was asked for: lookup, lookup_by_id, events, event_settings …',
   result: 'ok, or the code of the error as in docs/errors.md',
   map: 'name of the map that was asked, or other',
   answer: 'OK, NOTFOUND, TEMP (not known now) or PERM (no such map, or a malformed request)',

@@ -57,6 +57,11 @@ export interface GaugeSources {
   readonly loginLogPending?: () => number
   readonly outbox?: () => readonly OutboxWaiting[]
   readonly guessing?: () => { readonly counters: number; readonly knownPairs: number }
+  readonly directoryEvents?: () => {
+    readonly isOnTime: boolean
+    readonly changes: number
+    readonly pending: number
+  }
 }
 
 interface OutboxWaiting {
@@ -156,6 +161,11 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     ...definition('mailpassd_directory_request_duration_seconds'),
     buckets: [...METRICS.mailpassd_directory_request_duration_seconds.buckets],
   })
+  counter('mailpassd_directory_changes_total', (changes) => {
+    changes.inc(sources.directoryEvents?.().changes ?? 0)
+  })
+  gauge('mailpassd_directory_events_read', () => (sources.directoryEvents?.().isOnTime === true ? 1 : 0))
+  gauge('mailpassd_directory_changes_pending', () => sources.directoryEvents?.().pending ?? 0)
   gauge('mailpassd_records', () => sources.records?.() ?? 0)
   gauge('mailpassd_directory_mass_change_held', () => sources.massChangeHeld?.() ?? 0)
   gauge('mailpassd_sasl_connections', () => sources.saslConnections?.() ?? 0)

@@ -47,6 +47,15 @@ export interface StatusSources {
     readonly readAtMs: number | undefined
     readonly isFailing: boolean
   }
+  readonly events: () => {
+    readonly state: Status['events']['state']
+    readonly missing: readonly string[]
+    readonly error: ErrorCode | undefined
+    /** Monotonic. */
+    readonly readAtMs: number | undefined
+    readonly changes: number
+    readonly pending: number
+  }
 }
 
 /** As /readyz waits: a database that hangs is told within the time that whoever asks has. */
@@ -91,6 +100,7 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     login_log_pending: sources.logPending(),
     outbox_pending: outboxPending,
     changes: changesStatus(sources.changes(), nowMs),
+    events: eventsStatus(sources.events(), nowMs),
   }
 }
 
@@ -150,6 +160,20 @@ function changesStatus(
   nowMs: number,
 ): Status['changes'] {
   return { last_id: lastId ?? null, read_age_ms: ageOf(readAtMs, nowMs), failing: isFailing }
+}
+
+function eventsStatus(
+  { state, missing, error, readAtMs, changes, pending }: ReturnType<StatusSources['events']>,
+  nowMs: number,
+): Status['events'] {
+  return {
+    state,
+    missing: [...missing],
+    error: error ?? null,
+    read_age_ms: ageOf(readAtMs, nowMs),
+    changes,
+    pending,
+  }
 }
 
 function ageOf(atMs: number | undefined, nowMs: number): number | null {

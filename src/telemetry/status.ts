@@ -63,6 +63,22 @@ export const Status = Type.Object(
       read_age_ms: Age('Since the change table was last read'),
       failing: Type.Boolean({ description: 'It cannot be read now.' }),
     }),
+    events: Type.Object(
+      {
+        state: Type.Enum(['none', 'off', 'starting', 'reading', 'failing', 'not_kept', 'hidden'], {
+          description:
+            'none: this directory has none; off: by configuration; not_kept: some are switched off in the realm; hidden: our client has no role view-events.',
+        }),
+        missing: Type.Array(Type.String(), {
+          description: 'What the realm does not keep of what is needed.',
+        }),
+        error: nullable(Type.String({ description: 'Code of the last error, while they cannot be read.' })),
+        read_age_ms: Age('Since they were last read: what changed before counts'),
+        changes: Count('Changes told, since the start.'),
+        pending: Count('Changed users that are to be looked up again.'),
+      },
+      { description: 'Events of the directory.' },
+    ),
   },
   { description: 'The daemon, now.' },
 )

@@ -35,6 +35,14 @@ function sources(clock: FakeClock, change: Partial<StatusSources> = {}): StatusS
     logPending: () => 7,
     outboxPending: async () => 8,
     changes: () => ({ lastId: 9, readAtMs: clock.monotonicMs() - 10, isFailing: false }),
+    events: () => ({
+      state: 'not_kept',
+      missing: ['user events'],
+      error: undefined,
+      readAtMs: clock.monotonicMs() - 20,
+      changes: 3,
+      pending: 1,
+    }),
     ...change,
   }
 }
@@ -54,6 +62,7 @@ t.test('everything works', async (t) => {
     passwords: { workers: 2, queued: 3, queued_strangers: 1, wait_known_ms: 20, wait_stranger_ms: 300 },
     outbox_pending: 8,
     changes: { last_id: 9, read_age_ms: 10 },
+    events: { state: 'not_kept', missing: ['user events'], error: null, read_age_ms: 20, pending: 1 },
   })
 })
 

@@ -20,6 +20,7 @@ import {
 } from '../representation.ts'
 import type { DirectoryProfile, DirectoryUser } from '../user.ts'
 import { directoryProfile, userProfile } from '../user-profile.ts'
+import { createChangeFeed } from './change-feed.ts'
 import { startDeadline, within } from './deadline.ts'
 import { endpointsOf } from './endpoints.ts'
 import { openHttp } from './http.ts'
@@ -44,6 +45,9 @@ export interface KeycloakDirectoryDeps {
   /** Time limits, for tests that shall not wait for them. */
   readonly limits?: { readonly lookupMs: number; readonly connectMs: number }
 }
+
+/** Admin events and user events at a time. */
+const FEED_CONNECTIONS = 2
 
 const LIMITS = { lookupMs: 15_000, connectMs: 5000 } as const
 /** Keycloak works longer on a page; nobody waits for it. */
@@ -87,6 +91,13 @@ export function createKeycloakDirectory(
     clientId: config.client_id,
     clientSecret: config.client_secret,
     deadline: () => startDeadline(clock, limits.lookupMs),
+  })
+
+  // Of their own: a queue of look-ups must not hold up what says that records are old.
+  const feedHttp = openHttp(endpoints.origin, {
+    tls: config.tls,
+    connections: FEED_CONNECTIONS,
+    connectMs: limits.connectMs,
   })
 
   /** GET with our token; a refused token is replaced once. Gives the parsed body of a 200. */
@@ -148,6 +159,8 @@ export function createKeycloakDirectory(
     return directoryProfile(profile, realm.registrationAllowed, names)
   }
 
+  const profile = cacheProfile(readProfile, clock, logger)
+
   return {
     async findByEmail(email) {
       if (!isAskable(email)) return { kind: 'absent' }
@@ -178,9 +191,15 @@ export function createKeycloakDirectory(
       // More than was asked for is no page.
       return values.slice(0, wish.max).map((value) => parseEntry(value, names))
     },
-    profile: cacheProfile(readProfile, clock, logger),
+    profile: () => profile.get(),
+    changes: createChangeFeed({
+      endpoints,
+      read: (what, path) => read(what, path, feedHttp),
+      serverNowMs: () => tokens.serverNowMs(),
+      expireRules: () => profile.expire(),
+    }),
     async close() {
-      await Promise.all([http.close(), pages.close()])
+      await Promise.all([http.close(), pages.close(), feedHttp.close()])
     },
   }
 }

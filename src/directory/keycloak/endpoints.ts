@@ -12,6 +12,9 @@ export interface Endpoints {
   readonly count: string
   /** Users from place `first` on, at most `max`. */
   page(wish: { readonly first: number; readonly max: number }): string
+  /** With this query. */
+  adminEvents(query: string): string
+  userEvents(query: string): string
   /** Users with exactly this e-mail. */
   byEmail(email: string): string
   /** The user with this id, as a list of one or none. */
@@ -48,6 +51,8 @@ export function endpointsOf(serverUrl: string, realm: string): Endpoints {
     // Both leave service accounts out, and only without other parameters (26.7.3). Pages are in the order of user names.
     count: `${admin}/users/count`,
     page: ({ first, max }) => `${admin}/users?first=${first}&max=${max}&briefRepresentation=false`,
+    adminEvents: (query) => `${admin}/admin-events?${query}`,
+    userEvents: (query) => `${admin}/events?${query}`,
     // Literal `true`: Java's Boolean reads `exact=1` as false, and the search becomes one for substrings.
     // Not search=email:… - it answers 400 where two users have the address (26.7.3).
     byEmail: (email) =>

@@ -9,14 +9,22 @@ const KEPT_MS = 600_000
 /** After a failed reading; the last one answers meanwhile. */
 const PAUSE_MS = 5000
 
-/** Throws what `read` threw where there is no reading younger than ten minutes. */
+export interface ProfileCache {
+  /** Throws what `read` threw where there is no reading younger than ten minutes. */
+  get(): Promise<DirectoryProfile>
+  /** The realm's rules were changed: the next `get` reads them anew. */
+  expire(): void
+}
+
 export function cacheProfile(
   read: () => Promise<DirectoryProfile>,
   clock: Clock,
   logger: Logger,
-): () => Promise<DirectoryProfile> {
+): ProfileCache {
   let last: { readonly profile: DirectoryProfile; readonly atMs: number } | undefined
   let failedAtMs = Number.NEGATIVE_INFINITY
+  /** What was asked for at or before this time does not count. */
+  let expiredAtMs = Number.NEGATIVE_INFINITY
 
   const refresh = singleFlight(async () => {
     const startedAtMs = clock.monotonicMs()
@@ -33,12 +41,20 @@ export function cacheProfile(
     }
   })
 
-  return async () => {
+  async function get(): Promise<DirectoryProfile> {
     const nowMs = clock.monotonicMs()
     if (last !== undefined) {
       const ageMs = nowMs - last.atMs
-      if (ageMs < FRESH_MS || (ageMs <= KEPT_MS && nowMs - failedAtMs < PAUSE_MS)) return last.profile
+      const isFresh = ageMs < FRESH_MS && last.atMs > expiredAtMs
+      if (isFresh || (ageMs <= KEPT_MS && nowMs - failedAtMs < PAUSE_MS)) return last.profile
     }
     return refresh()
+  }
+
+  return {
+    get,
+    expire() {
+      expiredAtMs = clock.monotonicMs()
+    },
   }
 }

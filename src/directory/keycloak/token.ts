@@ -12,6 +12,7 @@ import type { Clock } from '../../clock.ts'
 import { MailpassdError } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { singleFlight } from '../single-flight.ts'
+import { readAccessToken } from './access-token.ts'
 import type { Http, HttpAnswer, HttpRequest } from './http.ts'
 
 export interface Tokens {
@@ -19,6 +20,11 @@ export interface Tokens {
   get(): Promise<string>
   /** Forgets this token, which Keycloak refused; another one that came meanwhile stays. */
   drop(token: string): void
+  /**
+   * The server's clock by the last token's `iat` (RFC 7519 §4.1.6: whole seconds): it shows this or a little more. Undefined
+   * before the first token, and where tokens do not say.
+   */
+  serverNowMs(): number | undefined
 }
 
 interface Token {
@@ -79,6 +85,7 @@ export function createTokens(options: TokensOptions): Tokens {
   const { http, clock, logger } = options
   let current: Token | undefined
   let noRenewalBeforeMs = 0
+  let issued: { readonly serverMs: number; readonly answeredAtMs: number } | undefined
 
   const fetchToken = singleFlight(async () => {
     const { signal, done } = options.deadline('token request')
@@ -86,6 +93,9 @@ export function createTokens(options: TokensOptions): Tokens {
       const askedAtMs = clock.monotonicMs()
       const answer = await http.request(tokenRequest(options, signal))
       current = parseToken(http.origin, answer, askedAtMs)
+      const { issuedAtSeconds } = readAccessToken(current.text)
+      if (issuedAtSeconds !== undefined)
+        issued = { serverMs: issuedAtSeconds * 1000, answeredAtMs: clock.monotonicMs() }
       return current.text
     } finally {
       done()
@@ -107,6 +117,9 @@ export function createTokens(options: TokensOptions): Tokens {
     },
     drop(token) {
       if (current?.text === token) current = undefined
+    },
+    serverNowMs() {
+      return issued === undefined ? undefined : issued.serverMs + clock.monotonicMs() - issued.answeredAtMs
     },
   }
 }

@@ -14,6 +14,7 @@ import { locks } from './004-locks.ts'
 import { outbox } from './005-outbox.ts'
 import { loginIndexes } from './006-login-indexes.ts'
 import { outboxByAddress } from './007-outbox-by-address.ts'
+import { directoryEvents } from './009-directory-events.ts'
 import { ddlOf, type Migration } from './ddl.ts'
 
 export type Schema = 'standalone' | 'mailcow'
@@ -28,6 +29,7 @@ const MIGRATIONS: readonly Migration[] = [
   outbox,
   loginIndexes,
   outboxByAddress,
+  directoryEvents,
 ]
 
 const BOOKKEEPING = 'mailpassd_migration'
