@@ -4,6 +4,7 @@
  */
 import { openAlarmConsumers } from './alarm/open.ts'
 import { createAlarms } from './alarm/raise.ts'
+import { availableParallelism } from 'node:os'
 import { AccountMemory } from './account/accounts.ts'
 import { createKeeping } from './account/keeping.ts'
 import { createMailMaps } from './account/maps/mail-maps.ts'
