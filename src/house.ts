@@ -68,6 +68,13 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     metrics,
     clock,
   })
+  const { workers } = pool.figures()
+  if (workers < (config.password.workers || availableParallelism())) {
+    logger.warn(
+      { workers },
+      'UV_THREADPOOL_SIZE leaves fewer passwords to be compared at a time than configured',
+    )
+  }
   const guard = new MassChangeGuard({ clock, logger, maxPercent: config.directory.max_change_percent })
   const book = new RecordBook(config.memory.accounts, guard)
   const keeping = createKeeping({ where: directoryPlace(config.directory, dataDir), book, guard })
