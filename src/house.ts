@@ -2,9 +2,9 @@
  * Adapters and rooms, wired: everything that a login needs. Together with daemon.ts, which puts the doors before it,
  * the composition root: nothing else builds an adapter.
  */
+import { availableParallelism } from 'node:os'
 import { openAlarmConsumers } from './alarm/open.ts'
 import { createAlarms } from './alarm/raise.ts'
-import { availableParallelism } from 'node:os'
 import { AccountMemory } from './account/accounts.ts'
 import { createKeeping } from './account/keeping.ts'
 import { createMailMaps } from './account/maps/mail-maps.ts'
