@@ -29,6 +29,7 @@ import { decide } from './login/decide.ts'
 import { createLogin } from './login/login.ts'
 import { createApply } from './mailbox/apply.ts'
 import { besideOf, openConsumers } from './mailcow/consumers.ts'
+import { openF2b } from './mailcow/open-f2b.ts'
 import { createSogoPassword } from './mailcow/sogo-password.ts'
 import { isStuck } from './outbox/figures.ts'
 import { createPasswordPool } from './password/pool.ts'
@@ -131,10 +132,11 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     (alarm) => alarms.raise(alarm),
     () => clock.monotonicMs(),
   )
+  const f2b = await openF2b(config, clock, outageLogger)
   const guarding = openGuarding(config.policy, {
     sharedSources: [...config.policy.shared_sources, ...config.compat.sogo_networks],
     failureDelayMs: config.sasl.failure_delay_ms,
-    observers: [alarmRules],
+    observers: [alarmRules, ...(f2b === undefined ? [] : [f2b])],
     clock,
   })
   const apply = createApply(store.mailboxes)
@@ -246,6 +248,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       return { ready: isStoreUp, degraded }
     },
     async close() {
+      f2b?.close()
       await Promise.all([log.close(), alarms.close()])
       await pool.close()
       await Promise.all([directory.close(), store.close()])

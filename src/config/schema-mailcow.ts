@@ -9,6 +9,11 @@ export const Mailcow = section(
       description:
         "Put new mailboxes into SOGo's user view, where mailcow's database has it. Off for SKIP_SOGO=y.",
     }),
+    f2b: Type.Union([Type.Literal('throttled'), Type.Literal('all'), Type.Literal('off')], {
+      default: 'throttled',
+      description:
+        "With [redis]: which failed logins mailcow's netfilter is told of, so that it bans their addresses. throttled: those that mailcow's Dovecot and Postfix do not log as wrong passwords. all: wrong passwords and unknown users too, for mail servers whose log mailcow does not read; others would count twice. Never from policy.shared_sources, never temp_fail.",
+    }),
     memcached: Type.Optional(
       Type.String({
         minLength: 1,

@@ -20,6 +20,12 @@ export interface RateLimitWriter {
   probe(): Promise<void>
 }
 
+/** All that is done in a mailcow's Redis. */
+export interface MailcowRedis extends RateLimitWriter {
+  /** Lines for whoever listens. Throws MailpassdError consumer_failed. */
+  publish(channel: string, lines: readonly string[]): Promise<void>
+}
+
 async function loadClient() {
   // The library's own debugging, which this variable switches on, prints every argument: the password too.
   delete process.env['DEBUG']
@@ -27,7 +33,7 @@ async function loadClient() {
 }
 
 /** Loads the client library; connects to nothing yet. */
-export async function openRedis(config: RedisConfig): Promise<RateLimitWriter> {
+export async function openRedis(config: RedisConfig): Promise<MailcowRedis> {
   const Redis = await loadClient()
   const { host = '127.0.0.1', port, socket, user, password, database, timeout_ms: timeoutMs } = config
   const where = `redis ${socket ?? `${host}:${port}`}`
@@ -79,6 +85,9 @@ export async function openRedis(config: RedisConfig): Promise<RateLimitWriter> {
           ? client.hdel(RATE_LIMIT_KEY, mailbox)
           : client.hset(RATE_LIMIT_KEY, mailbox, value),
       )
+    },
+    async publish(channel, lines) {
+      await connected(async (client) => Promise.all(lines.map((line) => client.publish(channel, line))))
     },
     async probe() {
       await connected((client) => client.hdel(RATE_LIMIT_KEY, ''))
