@@ -129,8 +129,8 @@ export async function startDovecot(options: {
   readonly doveadm?: { readonly port: number; readonly apiKey: string }
   /** Asks /policy at `url` with the token, as the shipped file has it. */
   readonly policy?: boolean
-  /** More of the configuration, behind everything else; `{dir}` is the server's directory. */
-  readonly more?: string
+  /** In place of the shipped passdb; `{dir}` is the server's directory. */
+  readonly passdb?: string
 }): Promise<Dovecot> {
   const { version } = options
   const root = await makeRoot(rootOf(version))
@@ -141,7 +141,12 @@ export async function startDovecot(options: {
   const shipped = async (name: string): Promise<string> => local(await readFile(join(SHIPPED, name), 'utf8'))
 
   await writeFile(join(root.hostDir, 'mailpassd.lua'), await shipped('mailpassd.lua'))
-  await writeFile(join(root.hostDir, 'mailpassd.conf.inc'), await shipped(`dovecot-${version}.conf.inc`))
+  const { passdb } = options
+  const ours = await shipped(`dovecot-${version}.conf.inc`)
+  await writeFile(
+    join(root.hostDir, 'mailpassd.conf.inc'),
+    passdb === undefined ? ours : ours.replace(/^passdb [^]*?\n\}\n/m, passdb.replaceAll('{dir}', root.dir)),
+  )
   await writeFile(join(root.hostDir, 'mailpassd.token'), `${options.token}\n`)
   await chmod(join(root.hostDir, 'mailpassd.token'), 0o600)
   let more = ''
@@ -163,7 +168,6 @@ export async function startDovecot(options: {
     )
     more += `!include ${root.dir}/policy.conf.inc\n`
   }
-  more += (options.more ?? '').replaceAll('{dir}', root.dir)
   await writeFile(join(root.hostDir, 'dovecot.conf'), configuration(version, root.dir, ports) + more)
 
   const child = startChild(...root.command(PROGRAM, '-F', '-c', `${root.dir}/dovecot.conf`))
