@@ -13,6 +13,8 @@ export interface Bench {
   readonly rounds: number
   /** Tries whether everything runs: figures of such a run say little. */
   readonly quick: boolean
+  /** Also what needs a heap of 8 GiB. */
+  readonly million: boolean
   /** Says what is being done, on stderr. */
   readonly progress: (text: string) => void
   /** Says what is left out for want of a server; ends up in the page. */

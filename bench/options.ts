@@ -6,6 +6,7 @@ export interface BenchOptions {
   readonly only: readonly string[]
   readonly rounds: number
   readonly quick: boolean
+  readonly million: boolean
   /** Where performance.md and performance.svg go; undefined: nowhere. */
   readonly out: string | undefined
   readonly help: boolean
@@ -31,6 +32,7 @@ export function parseOptions(
         only: { type: 'string', multiple: true },
         rounds: { type: 'string' },
         quick: { type: 'boolean', default: false },
+        million: { type: 'boolean', default: false },
         out: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -49,6 +51,7 @@ export function parseOptions(
     rounds:
       values.rounds === undefined ? (values.quick ? 1 : 5) : wholeNumber(values.rounds, 100, '--rounds'),
     quick: values.quick,
+    million: values.million,
     out: values.out ?? (isWhole ? docs : undefined),
     help: values.help,
   }

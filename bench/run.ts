@@ -12,7 +12,11 @@ import type { Line } from './line.ts'
 import { describeMachine } from './machine.ts'
 import { parseOptions, type BenchOptions } from './options.ts'
 import { cold } from './sections/cold.ts'
+import { flood } from './sections/flood.ts'
 import { lua } from './sections/lua.ts'
+import { names } from './sections/names.ts'
+import { pool } from './sections/pool.ts'
+import { size } from './sections/size.ts'
 import { warm } from './sections/warm.ts'
 import { wrong } from './sections/wrong.ts'
 import { writePage } from './page.ts'
@@ -21,7 +25,7 @@ import { plainTable } from './table.ts'
 import { TeardownStack } from './teardown.ts'
 
 const DOCS = join(import.meta.dirname, '../docs')
-const SECTIONS: readonly Section[] = [warm, lua, wrong, cold]
+const SECTIONS: readonly Section[] = [warm, lua, wrong, cold, pool, flood, names, size]
 
 const HELP = `npm run bench [-- options]
 
@@ -33,6 +37,7 @@ Each figure is the median of all rounds, in which everything that is compared ta
   --rounds N     1 to 100, default 5
   --quick        one short round, to try whether everything runs; its figures say little; writes nothing
   --out DIR      where performance.md and performance.svg are written, also of a part
+  --million      also memory and look-ups with 1,000,000 users, in a heap of 8 GiB
   --help         this
 
 Sections:
@@ -72,6 +77,7 @@ async function measureAll(options: BenchOptions): Promise<void> {
       dir,
       rounds: options.rounds,
       quick: options.quick,
+      million: options.million,
       progress,
       leftOut: (text) => void leftOut.add(text),
       servers: await openServers(teardown, dir),

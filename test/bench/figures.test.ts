@@ -54,7 +54,7 @@ t.test('a line and its goal', async (t) => {
 
 t.test('arguments', async (t) => {
   const parse = (...args: string[]) => parseOptions(args, ['warm', 'pool'], '/docs')
-  t.same(parse(), { only: [], rounds: 5, quick: false, out: '/docs', help: false })
+  t.same(parse(), { only: [], rounds: 5, quick: false, million: false, out: '/docs', help: false })
   t.match(parse('--only', 'warm,pool', '--rounds', '7'), {
     only: ['warm', 'pool'],
     rounds: 7,
