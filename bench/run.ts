@@ -15,6 +15,7 @@ import { cold } from './sections/cold.ts'
 import { flood } from './sections/flood.ts'
 import { lua } from './sections/lua.ts'
 import { names } from './sections/names.ts'
+import { pass } from './sections/pass.ts'
 import { pool } from './sections/pool.ts'
 import { size } from './sections/size.ts'
 import { warm } from './sections/warm.ts'
@@ -25,7 +26,7 @@ import { plainTable } from './table.ts'
 import { TeardownStack } from './teardown.ts'
 
 const DOCS = join(import.meta.dirname, '../docs')
-const SECTIONS: readonly Section[] = [warm, lua, wrong, cold, pool, flood, names, size]
+const SECTIONS: readonly Section[] = [warm, lua, wrong, cold, pool, flood, names, size, pass]
 
 const HELP = `npm run bench [-- options]
 
