@@ -16,6 +16,7 @@ import { createAdminApp } from './door/http/admin-app.ts'
 import { createAuthApp } from './door/http/auth-app.ts'
 import { listenHttp, type HttpListener } from './door/http/listen.ts'
 import { listenSocketmap, type SocketmapListener } from './door/socketmap/socket.ts'
+import { descriptorWarning } from './door/descriptor-limit.ts'
 import { describeListeners } from './door/describe-listeners.ts'
 import { InheritedSockets } from './door/inherited.ts'
 import { createIncidents } from './incident/lock-account.ts'
@@ -55,6 +56,8 @@ export async function startDaemon(
   const { config, dataDir } = loaded
   const { clock, login, metrics } = house
   const tokens = tokensOf(config)
+  const tooFew = descriptorWarning(config)
+  if (tooFew !== undefined) logger.warn({}, tooFew)
   // A wrong token comes with every login of a mail server.
   const doorLogger = sparing(logger, clock)
   const http: HttpListener[] = []

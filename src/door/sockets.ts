@@ -20,8 +20,11 @@ export interface BoundBefore {
 
 /** sun_path of sockaddr_un is 108 bytes on Linux with its NUL (unix(7)); longer paths would be cut silently. */
 const MAX_UNIX_PATH_BYTES = 107
-/** Connections the kernel keeps until they are accepted; Postfix opens one for each smtpd at once. */
-const BACKLOG = 1024
+/**
+ * Connections the kernel keeps until they are accepted: Postfix opens one for each smtpd at once, and a thousand may come
+ * in a second. The kernel cuts it to net.core.somaxconn, 4096 since Linux 5.4.
+ */
+const BACKLOG = 4096
 /** Connections that come while we restart wait there; the kernel cuts it to net.core.somaxconn. */
 const INHERITED_BACKLOG = 65_535
 const PROBE_MS = 2000

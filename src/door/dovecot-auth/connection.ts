@@ -10,6 +10,7 @@ import type { Login } from '../../login/login.ts'
 import type { Outcome } from '../../login/outcome.ts'
 import type { LoginRequest } from '../../login/request.ts'
 import type { Logger } from '../../telemetry/logger.ts'
+import { Patience, PATIENCE_MS } from '../patience.ts'
 import type { Pending } from './pending.ts'
 import { Session, type SessionEffects, type SessionOptions } from './session.ts'
 
@@ -38,6 +39,9 @@ export class Connection implements SessionEffects {
   readonly #socket: Socket
   readonly #host: ConnectionHost
   readonly #session: Session
+  /** For the rest of a handshake or a line, and for reading. */
+  readonly #unfinished: Patience
+  readonly #unread: Patience
   #output = ''
   /** Input that waits for its turn; the socket is paused while there is some. */
   #waiting: Buffer | undefined
@@ -53,9 +57,13 @@ export class Connection implements SessionEffects {
     this.#socket = socket
     this.#host = host
     this.#session = new Session(options, this)
+    const { timetable } = options
+    this.#unfinished = new Patience(timetable, () => this.#giveUp('left a handshake or a line unfinished'))
+    this.#unread = new Patience(timetable, () => this.#giveUp('did not read its answers'))
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('drain', () => {
       this.#isChoked = false
+      this.#unread.done()
       this.#readOn()
     })
     // A reset says nothing that `close` does not.
@@ -65,8 +73,12 @@ export class Connection implements SessionEffects {
       this.#waiting = undefined
       this.#output = ''
       this.#session.end()
+      this.#unfinished.done()
+      this.#unread.done()
       host.forget(this)
     })
+    this.#unfinished.begin(host.clock.monotonicMs())
+    host.armSweep()
     this.write(handshake)
     this.flush()
   }
@@ -84,6 +96,8 @@ export class Connection implements SessionEffects {
     if (this.#socket.writable && !this.#socket.write(output)) {
       this.#isChoked = true
       this.#socket.pause()
+      this.#unread.begin(this.#host.clock.monotonicMs())
+      this.#host.armSweep()
     }
   }
 
@@ -135,6 +149,11 @@ export class Connection implements SessionEffects {
     this.#socket.once('close', cancel)
   }
 
+  #giveUp(why: string): void {
+    this.#host.logger.warn({ connection: this.id }, `sasl client ${why} for ${PATIENCE_MS / 1000} s`)
+    this.#socket.destroy()
+  }
+
   #answer(pending: Pending, outcome: Outcome): void {
     this.#session.answer(pending, outcome, this.#host.clock.monotonicMs())
   }
@@ -150,8 +169,12 @@ export class Connection implements SessionEffects {
     const slice = isLong ? chunk.subarray(0, SLICE_BYTES) : chunk
     this.#waiting = isLong ? chunk.subarray(SLICE_BYTES) : undefined
     this.#isReceiving = true
-    this.#session.receive(slice, this.#host.clock.monotonicMs())
+    const nowMs = this.#host.clock.monotonicMs()
+    const linesBefore = this.#session.lines
+    this.#session.receive(slice, nowMs)
     this.#isReceiving = false
+    if (this.#session.lines !== linesBefore) this.#unfinished.done()
+    if (this.#session.isUnfinished && !this.#isEnding) this.#unfinished.begin(nowMs)
     // There may be a password in it; the framer has copied what it still needs.
     slice.fill(0)
     this.flush()

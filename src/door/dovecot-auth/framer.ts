@@ -51,6 +51,11 @@ export class Framer {
     return true
   }
 
+  /** The end of a line is still to come. */
+  get isUnfinished(): boolean {
+    return this.#held !== undefined
+  }
+
   /** Forgets an unfinished line. */
   clear(): void {
     this.#held?.fill(0)

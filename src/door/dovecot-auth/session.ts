@@ -91,14 +91,22 @@ export class Session {
   #clientMinor = 0
   #nowMs = 0
   #isDraining = false
+  /** Lines that came whole. */
+  lines = 0
 
   constructor(options: SessionOptions, effects: SessionEffects) {
     this.#options = options
     this.#effects = effects
     this.#framer = new Framer((line, start, end) => {
+      this.lines += 1
       this.#command(parseCommand(line, start, end))
       return this.#state !== 'closed'
     })
+  }
+
+  /** The client has begun something, its handshake or a line, and the rest is still to come. */
+  get isUnfinished(): boolean {
+    return this.#state === 'version' || this.#state === 'cpid' || this.#framer.isUnfinished
   }
 
   /** Takes bytes of the client, cut anywhere. They may be overwritten afterwards. */

@@ -19,7 +19,8 @@ const HEADERS_WITHIN_MS = 10_000
 /** Head and body together; the answer has its own deadline. */
 const REQUEST_WITHIN_MS = 15_000
 const CHECK_EVERY_MS = 5_000
-const MAX_CONNECTIONS = 4096
+/** On each address. */
+export const MAX_CONNECTIONS = 4096
 /** A login that came last has 8 s, and its answer must leave. */
 const DRAIN_WITHIN_MS = 10_000
 const DRAIN_STEP_MS = 50

@@ -7,6 +7,7 @@ import type { MailMaps, MapAnswer } from '../../account/maps/lookup.ts'
 import type { Clock } from '../../clock.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { MapReply, MapRequest } from './reply.ts'
+import { Patience, PATIENCE_MS } from '../patience.ts'
 import { MapSession, type MapSessionEffects, type MapSessionOptions, type Question } from './session.ts'
 
 /** A peer that does not read what it was sent before the end is given up on after this. */
@@ -37,6 +38,9 @@ export class MapConnection implements MapSessionEffects {
   readonly #socket: Socket
   readonly #host: MapConnectionHost
   readonly #session: MapSession
+  /** For the rest of a request, and for reading. */
+  readonly #unfinished: Patience
+  readonly #unread: Patience
   #output = ''
   /** Input that the session has not taken; the socket is paused while there is some. */
   #waiting: Buffer | undefined
@@ -51,12 +55,16 @@ export class MapConnection implements MapSessionEffects {
     this.#socket = socket
     this.#host = host
     this.#session = new MapSession(options, this)
+    const { timetable } = options
+    this.#unfinished = new Patience(timetable, () => this.#giveUp('left a request unfinished'))
+    this.#unread = new Patience(timetable, () => this.#giveUp('did not read its answers'))
     socket.on('data', (chunk: Buffer) => {
       this.#waiting = chunk
       this.#receive()
     })
     socket.on('drain', () => {
       this.#isChoked = false
+      this.#unread.done()
       this.#receive()
     })
     socket.on('end', () => {
@@ -70,6 +78,8 @@ export class MapConnection implements MapSessionEffects {
       this.#waiting = undefined
       this.#output = ''
       this.#session.end()
+      this.#unfinished.done()
+      this.#unread.done()
       host.forget(this)
     })
   }
@@ -87,6 +97,8 @@ export class MapConnection implements MapSessionEffects {
     if (this.#socket.writable && !this.#socket.write(output)) {
       this.#isChoked = true
       this.#socket.pause()
+      this.#unread.begin(this.#host.clock.monotonicMs())
+      this.#host.armSweep()
     }
   }
 
@@ -148,14 +160,23 @@ export class MapConnection implements MapSessionEffects {
     this.#socket.once('close', cancel)
   }
 
+  #giveUp(why: string): void {
+    this.#host.logger.warn({}, `socketmap client ${why} for ${PATIENCE_MS / 1000} s`)
+    this.#socket.destroy()
+  }
+
   /** Goes on with what waits, else with the socket; neither while the peer does not read. */
   #receive(): void {
     if (this.#isEnding || this.#isChoked) return
     const chunk = this.#waiting
     if (chunk !== undefined) {
       this.#isReceiving = true
-      const taken = this.#session.receive(chunk.subarray(0, SLICE_BYTES), this.#host.clock.monotonicMs())
+      const nowMs = this.#host.clock.monotonicMs()
+      const requestsBefore = this.#session.requests
+      const taken = this.#session.receive(chunk.subarray(0, SLICE_BYTES), nowMs)
       this.#isReceiving = false
+      if (this.#session.requests !== requestsBefore) this.#unfinished.done()
+      if (this.#session.isUnfinished && !this.#isEnding) this.#unfinished.begin(nowMs)
       this.#waiting = taken < chunk.length ? chunk.subarray(taken) : undefined
       this.flush()
       this.#host.armSweep()

@@ -28,6 +28,11 @@ export class NetstringReader {
     this.#onNetstring = onNetstring
   }
 
+  /** The end of a netstring is still to come. */
+  get isUnfinished(): boolean {
+    return this.#state !== 'length' || this.#digits > 0
+  }
+
   /**
    * Takes bytes from `from` on and gives where it stopped: at the end, or after the netstring for which `onNetstring`
    * returned false. -1 once something is no netstring or too long; the reader must not be used any more then.

@@ -68,11 +68,14 @@ export class MapSession {
   #nowMs = 0
   #isClosed = false
   #isDraining = false
+  /** Requests that came whole. */
+  requests = 0
 
   constructor(options: MapSessionOptions, effects: MapSessionEffects) {
     this.#options = options
     this.#effects = effects
     this.#reader = new NetstringReader((bytes, start, end) => {
+      this.requests += 1
       this.#request(parseMapRequest(bytes, start, end))
       return !this.#isClosed && !this.isFull
     })
@@ -80,6 +83,11 @@ export class MapSession {
 
   get isFull(): boolean {
     return this.#questions.length >= this.#options.maxPending
+  }
+
+  /** The client has begun a request, and the rest is still to come. */
+  get isUnfinished(): boolean {
+    return this.#reader.isUnfinished
   }
 
   /** Takes bytes of the client, cut anywhere, and gives how many: fewer than all when the session is full then. */

@@ -12,8 +12,8 @@ export interface ListenerChild {
   stop(): Promise<void>
 }
 
-export async function startListener(): Promise<ListenerChild> {
-  const child = fork(join(import.meta.dirname, 'listener-process.ts'), ['listen'], {
+export async function startListener(maxConnections = 1000): Promise<ListenerChild> {
+  const child = fork(join(import.meta.dirname, 'listener-process.ts'), ['listen', String(maxConnections)], {
     // Without a bound V8 lets the young generation grow for about 10 s under load, by 100 MB, and the kernel keeps
     // what it once was: a leak could not be told from it.
     execArgv: ['--expose-gc', '--max-semi-space-size=16'],

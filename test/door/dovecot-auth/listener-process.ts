@@ -29,7 +29,7 @@ if (process.send === undefined || process.argv[2] !== 'listen') process.exit(0)
 
 const listener = await listenSasl(
   { listen: '127.0.0.1:0', temp_fail: 'close', mode: '0600', networks: [] },
-  { failure_delay_ms: 0, max_connections: 1000, max_pending: 1000 },
+  { failure_delay_ms: 0, max_connections: Number(process.argv[3] ?? 1000), max_pending: 1000 },
   { login, clock: systemClock, logger: silentLogger, dataDir: tmpdir() },
 )
 

@@ -248,6 +248,52 @@ t.test('a client that does not read is not read from, and is answered when it re
   t.equal(counter.asked, count)
 })
 
+t.test(
+  'who owes the rest of a handshake or of a line for 30 s is let go; silence after it is no debt',
+  async (t) => {
+    const clock = new FakeClock()
+    const warned: string[] = []
+    const logger: Logger = { ...silentLogger, warn: (_fields, text) => void warned.push(text) }
+    const listener = await listen(t, { clock, logger })
+    const clients = [await open(t, listener), await open(t, listener), await open(t, listener)] as const
+    const [silent, half, idle] = clients
+    for (const client of clients) await client.seen('DONE\n')
+    idle.send(hello() + good)
+    await idle.seen(OK1)
+    half.send(`${hello()}${good}AUTH\t2\tPLAIN\t`)
+    await half.seen(OK1)
+    await clock.advance(29_000)
+    t.same([silent.isClosed, half.isClosed], [false, false])
+    await clock.advance(1500)
+    await silent.closed()
+    await half.closed()
+    t.equal(warned.length, 2)
+    await clock.advance(3_600_000)
+    t.equal(idle.isClosed, false)
+    idle.send(plainLogin(2, 'joe@example.org', 'secret'))
+    await idle.seen('OK\t2\t')
+    t.equal(clock.pendingTimers, 0, 'nobody owes: no sweep')
+  },
+)
+
+t.test('who does not read its answers for 30 s is let go', async (t) => {
+  const clock = new FakeClock()
+  const listener = await listen(t, { clock, listen: 'unix:auth.sock', dataDir: await makeDir(t) })
+  const client = await open(t, listener)
+  await client.seen('DONE\n')
+  client.socket.pause()
+  client.send(
+    hello() +
+      Array.from({ length: 100_000 }, (_, id) => plainLogin(id + 1, 'joe@example.org', 'secret')).join(''),
+  )
+  while (clock.pendingTimers === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+  for (let rounds = 0; listener.connections > 0 && rounds < 100; rounds += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await clock.advance(1000)
+  }
+  t.equal(listener.connections, 0)
+})
+
 t.test('connections beyond max_connections are dropped', async (t) => {
   const listener = await listen(t, { maxConnections: 2 })
   const clients = [await open(t, listener), await open(t, listener)]
