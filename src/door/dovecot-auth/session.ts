@@ -21,6 +21,8 @@
  *
  * Other than Dovecot, an id stays taken while its failure is delayed, and CANCEL then still cancels it. Dovecot frees
  * the id at once, so that the late FAIL can fall on a second request of the same id.
+ *
+ * More than 300 lines: one state machine, whose transitions are read together.
  */
 import { refusal } from '../../login/decide.ts'
 import { ANSWER_WITHIN_MS, type LoginRequest } from '../../login/request.ts'
