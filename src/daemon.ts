@@ -31,6 +31,9 @@ import { DIRECTORY_STALE_MS, type House } from './house.ts'
 /** Requests in flight finish within the time any request may take. */
 const DRAIN_MS = 8000
 
+/** What counted before a restart counts from the first login on, where the database answers in time. */
+const PENALTIES_WITHIN_MS = 1000
+
 export interface Daemon {
   readonly addresses: {
     readonly http: readonly string[]
@@ -85,6 +88,7 @@ export async function startDaemon(
   house.events.start({ sessionsEnd: () => outbox.wake() })
   const lastMinute = startLastMinute(() => metrics.loginsByVerdict(), clock)
   house.log.start()
+  await house.guarding.start(PENALTIES_WITHIN_MS)
   const sweep = startAppPasswordSweep({ rows: house.store.appPasswords, clock, logger })
   // Not waited for: a warning now, in place of one when SOGo comes.
   void house.sogoPassword?.look()
@@ -162,6 +166,7 @@ export async function startDaemon(
       readiness: () => house.readiness(),
       appPasswords: house.appPasswords,
       connectionTest,
+      penalties: house.guarding.desk,
       incidents: createIncidents({
         locks: store.locks,
         outbox: store.outbox,

@@ -137,7 +137,10 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     sharedSources: [...config.policy.shared_sources, ...config.compat.sogo_networks],
     failureDelayMs: config.sasl.failure_delay_ms,
     observers: [alarmRules, ...(f2b === undefined ? [] : [f2b])],
+    shared: store.guesses,
+    pairs: { store: store.knownPairs, logins: store.loginLog },
     clock,
+    logger: outageLogger,
   })
   const apply = createApply(store.mailboxes)
   const { sogo_password_file: sogoFile, sogo_networks: sogoNetworks } = config.compat
@@ -249,7 +252,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     },
     async close() {
       f2b?.close()
-      await Promise.all([log.close(), alarms.close()])
+      await Promise.all([log.close(), alarms.close(), guarding.close()])
       await pool.close()
       await Promise.all([directory.close(), store.close()])
       metrics.close()

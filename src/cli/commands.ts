@@ -19,6 +19,8 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['mailbox rebind', async () => (await import('./mailbox.ts')).mailboxRebind],
   ['mailbox lock', async () => (await import('./mailbox-lock.ts')).mailboxLock],
   ['mailbox unlock', async () => (await import('./mailbox-lock.ts')).mailboxUnlock],
+  ['penalty list', async () => (await import('./penalty.ts')).penaltyList],
+  ['penalty clear', async () => (await import('./penalty.ts')).penaltyClear],
   ['app-password create', async () => (await import('./app-password.ts')).appPasswordCreate],
   ['app-password list', async () => (await import('./app-password.ts')).appPasswordList],
   ['app-password revoke', async () => (await import('./app-password.ts')).appPasswordRevoke],

@@ -6,6 +6,9 @@ import type { Io } from './command.ts'
 import { version } from './run.ts'
 import { mustHaveDatabase } from './with-store.ts'
 
+/** For what counts of guesses; a daemon has it in memory. */
+const OWN_WAIT_MS = 3000
+
 /** Opens database and directory, says so, runs `work`, and closes them. Throws MailpassdError config_*, store_*, not_found. */
 export async function withOwnHouse<T>(
   loaded: LoadedConfig,
@@ -18,6 +21,7 @@ export async function withOwnHouse<T>(
   const { openHouse } = await import('../house.ts')
   const house = await openHouse(loaded, logger, version())
   try {
+    await house.guarding.start(OWN_WAIT_MS)
     return await work(house)
   } finally {
     await house.close()

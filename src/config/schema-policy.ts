@@ -46,11 +46,6 @@ export const Policy = section(
       description:
         'Pairs of mailbox and network with a right password in the last 30 days that are remembered; 12 to 24 bytes each.',
     }),
-    backend: Type.Union([Type.Literal('database'), Type.Literal('redis')], {
-      default: 'database',
-      description:
-        'Where nodes share what they counted, and where it survives a restart: the database, or the Redis of [redis]. Numbers only, no trace of a password.',
-    }),
   },
   'Penalties for guessing passwords.',
 )

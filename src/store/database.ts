@@ -21,6 +21,8 @@ import { DirectoryEvents } from './directory-events.ts'
 import type { Dialect } from './dialect/dialect.ts'
 import { DomainTotals } from './domain-totals.ts'
 import { Domains } from './domains.ts'
+import { StoredGuesses } from './guesses.ts'
+import { StoredKnownPairs } from './known-pairs.ts'
 import { LoginLogs } from './login-log.ts'
 import type { Beside } from './mailbox-rows.ts'
 import { MailMaps } from './mail-maps.ts'
@@ -45,6 +47,8 @@ export interface Store {
   readonly names: AppPasswordNames
   readonly locks: StoreLocks
   readonly directoryEvents: DirectoryEvents
+  readonly guesses: StoredGuesses
+  readonly knownPairs: StoredKnownPairs
   /** `MariaDB 127.0.0.1:3306/mailcow` or `SQLite /path`, for messages. */
   readonly where: string
   /** Whether the database answers now: one trivial statement. Throws MailpassdError store_*. */
@@ -146,6 +150,8 @@ export async function openStore(options: StoreOptions, context: StoreContext): P
     names: new AppPasswordNames(border),
     directoryEvents: new DirectoryEvents(border, ending, clock),
     locks: new StoreLocks({ border, accounts, ending, clock, logger }),
+    guesses: new StoredGuesses(border),
+    knownPairs: new StoredKnownPairs(border),
     where: dialect.where,
     ready: () => border.ready(),
     ping: () =>

@@ -31,6 +31,8 @@ const WRITTEN = {
   mailpassd_outbox: ['INSERT', 'UPDATE', 'DELETE'],
   mailpassd_lock: ['INSERT', 'UPDATE', 'DELETE'],
   mailpassd_directory_event: ['INSERT', 'UPDATE'],
+  mailpassd_guess: ['INSERT', 'UPDATE', 'DELETE'],
+  mailpassd_known_pair: ['INSERT', 'UPDATE', 'DELETE'],
   mailpassd_app_password: ['INSERT', 'UPDATE', 'DELETE'],
   mailpassd_app_password_use: ['INSERT', 'UPDATE', 'DELETE'],
 } as const satisfies { readonly [T in NeededTable]?: readonly Right[] }

@@ -215,6 +215,21 @@ export interface LoginTable {
   count: BigNumber
 }
 
+export interface GuessTable {
+  scope: string
+  slot: BigNumber
+  node: string
+  count: number
+  changed_ms: BigNumber
+}
+
+export interface KnownPairTable {
+  mailbox: string
+  network: string
+  last_ms: BigNumber
+  changed_ms: BigNumber
+}
+
 export interface MigrationTable {
   name: string
   at_ms: BigNumber
@@ -245,6 +260,8 @@ export interface Tables {
   mailpassd_lock: LockTable
   mailpassd_outbox: OutboxTable
   mailpassd_directory_event: DirectoryEventTable
+  mailpassd_guess: GuessTable
+  mailpassd_known_pair: KnownPairTable
   mailpassd_migration: MigrationTable
 }
 
@@ -332,6 +349,8 @@ export const NEEDED_COLUMNS = {
     'revoked_ms',
   ],
   mailpassd_app_password_use: ['id', 'mailbox', 'last_ms', 'last_service', 'last_network'],
+  mailpassd_guess: ['scope', 'slot', 'node', 'count', 'changed_ms'],
+  mailpassd_known_pair: ['mailbox', 'network', 'last_ms', 'changed_ms'],
   mailpassd_lock: ['username', 'since_ms', 'until_ms', 'reason'],
   mailpassd_directory_event: ['directory', 'at_ms'],
   mailpassd_outbox: [

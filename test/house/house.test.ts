@@ -47,7 +47,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   config: [],
   credential: ['account', 'policy'],
   directory: [],
-  door: ['config', 'credential', 'explain', 'incident', 'login', 'login-log', 'sasl', 'telemetry'],
+  door: ['config', 'credential', 'explain', 'incident', 'login', 'login-log', 'policy', 'sasl', 'telemetry'],
   dovecot: ['outbox'],
   explain: ['account', 'credential', 'login', 'login-log', 'mailbox', 'policy'],
   incident: ['outbox'],

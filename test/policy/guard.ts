@@ -8,6 +8,7 @@ import type { Why } from '../../src/login/why.ts'
 import { openGuarding, type GuardingContext } from '../../src/policy/guarding.ts'
 import type { Ticket } from '../../src/policy/ticket.ts'
 import { Secret } from '../../src/secret.ts'
+import { silentLogger } from '../../src/telemetry/logger.ts'
 import { FakeClock } from '../fakes/clock.ts'
 
 export const JANE = 'jane@example.org'
@@ -57,6 +58,7 @@ export function guard(change: Partial<PolicyConfig> = {}, context: Partial<Guard
     sharedSources: config.shared_sources,
     failureDelayMs: 2000,
     clock,
+    logger: silentLogger,
     ...context,
   })
   const { policy } = guarding

@@ -6,6 +6,7 @@ import type { Keeping } from '../../account/keeping.ts'
 import type { Explain } from '../../explain/explain.ts'
 import type { Incidents } from '../../incident/lock-account.ts'
 import type { AppPasswords } from '../../credential/app-passwords.ts'
+import type { PenaltyDesk } from '../../policy/desk.ts'
 import type { LoginLogSource } from '../../login-log/event.ts'
 import type { Login } from '../../login/login.ts'
 import type { Logger } from '../../telemetry/logger.ts'
@@ -24,6 +25,7 @@ export interface AdminAppOptions {
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest
   readonly incidents: Incidents
+  readonly penalties: PenaltyDesk
   readonly keeping: Keeping
   readonly loginLog: LoginLogSource
   readonly status: () => Promise<Status>

@@ -6,6 +6,7 @@ import type { Incidents } from '../../incident/lock-account.ts'
 import type { AppPasswords } from '../../credential/app-passwords.ts'
 import type { Login } from '../../login/login.ts'
 import { addAppPasswordRoutes } from './app-password-routes.ts'
+import type { PenaltyDesk } from '../../policy/desk.ts'
 import type { LoginLogSource } from '../../login-log/event.ts'
 import type { Status } from '../../telemetry/status.ts'
 import type { BaseOptions, HttpApp } from './base-app.ts'
@@ -17,6 +18,7 @@ import { addHealthRoutes, type Readiness } from './health-routes.ts'
 import { addLockRoute } from './lock-route.ts'
 import { addLoginAttemptsRoute } from './login-attempts-route.ts'
 import { addLoginsRoute } from './logins-route.ts'
+import { addPenaltyRoutes } from './penalty-routes.ts'
 import { addStatusRoute } from './status-route.ts'
 
 export interface AdminRoutes extends Describing {
@@ -26,6 +28,7 @@ export interface AdminRoutes extends Describing {
   readonly readiness: () => Promise<Readiness>
   readonly connectionTest: ConnectionTest
   readonly incidents: Incidents
+  readonly penalties: PenaltyDesk
   readonly keeping: Keeping
   readonly loginLog: LoginLogSource
   readonly status: () => Promise<Status>
@@ -38,6 +41,7 @@ export function addAdminRoutes(app: HttpApp, routes: AdminRoutes, base: BaseOpti
   addConnectionTestRoute(app, routes.connectionTest)
   addExplainRoute(app, routes.explain)
   addLockRoute(app, routes.incidents, base)
+  addPenaltyRoutes(app, routes.penalties, base)
   addDirectoryRoutes(app, routes.keeping, base)
   addAppPasswordRoutes(app, routes.appPasswords)
   addLoginsRoute(app, routes.loginLog, base)

@@ -95,6 +95,7 @@ export async function openApiDocument(version: string): Promise<object> {
       readiness: neverCalled,
       connectionTest: neverCalled,
       incidents: { lock: neverCalled, unlock: neverCalled, show: neverCalled },
+      penalties: { list: neverCalled, clear: neverCalled },
       keeping: { state: neverCalled, accept: neverCalled },
       metrics: { text: neverCalled, contentType: 'text/plain' },
       openApi: neverCalled,

@@ -33,6 +33,8 @@ export interface Dialect {
   dateTime(atMs: number): RawBuilder<string>
   /** A column of such times as milliseconds since the epoch. */
   epochMs(column: string): RawBuilder<number | string>
+  /** The database's own clock, milliseconds since the epoch: nodes' clocks may differ. */
+  nowMs(): RawBuilder<number>
   /** Ends an insert: where `keys` meet an existing row, that one is changed by `set` instead. */
   onDuplicate(keys: readonly string[], set: readonly RawBuilder<unknown>[]): RawBuilder<unknown>
   /** In `set`: the value that would have been inserted. */

@@ -77,6 +77,7 @@ export function connectMysql(config: StoreConfig, clock: Clock): Dialect {
 
     dateTime: (atMs) => sql`date_format(from_unixtime(${Math.floor(atMs / 1000)}), '%Y-%m-%d %H:%i:%s')`,
     epochMs: (column) => sql`unix_timestamp(${sql.ref(column)}) * 1000`,
+    nowMs: () => sql`cast(unix_timestamp(now(3)) * 1000 as signed)`,
     onDuplicate: (_keys, set) => sql`on duplicate key update ${sql.join(set)}`,
     incoming: (column) => sql`values(${sql.ref(column)})`,
     greatest: (a, b) => sql`greatest(${a}, ${b})`,

@@ -251,6 +251,7 @@ export function connectSqlite(options: SqliteOptions, clock: Clock): Dialect {
 
     dateTime: (atMs) => sql`strftime('%Y-%m-%d %H:%M:%S', ${Math.floor(atMs / 1000)}, 'unixepoch')`,
     epochMs: (column) => sql`unixepoch(${sql.ref(column)}) * 1000`,
+    nowMs: () => sql`cast(unixepoch('now', 'subsec') * 1000 as integer)`,
     onDuplicate: (keys, set) =>
       sql`on conflict (${sql.join(keys.map((key) => sql.ref(key)))}) do update set ${sql.join(set)}`,
     incoming: (column) => sql`excluded.${sql.ref(column)}`,

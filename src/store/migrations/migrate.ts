@@ -15,6 +15,7 @@ import { outbox } from './005-outbox.ts'
 import { loginIndexes } from './006-login-indexes.ts'
 import { outboxByAddress } from './007-outbox-by-address.ts'
 import { directoryEvents } from './009-directory-events.ts'
+import { guessing } from './010-guessing.ts'
 import { ddlOf, type Migration } from './ddl.ts'
 
 export type Schema = 'standalone' | 'mailcow'
@@ -30,6 +31,7 @@ const MIGRATIONS: readonly Migration[] = [
   loginIndexes,
   outboxByAddress,
   directoryEvents,
+  guessing,
 ]
 
 const BOOKKEEPING = 'mailpassd_migration'

@@ -15,6 +15,7 @@ import type { Keeping } from '../../../src/account/keeping.ts'
 import type { Incidents } from '../../../src/incident/lock-account.ts'
 import type { LoginLogSource } from '../../../src/login-log/event.ts'
 import type { AuthPolicy } from '../../../src/login/auth-policy.ts'
+import type { PenaltyDesk } from '../../../src/policy/desk.ts'
 import type { Login } from '../../../src/login/login.ts'
 import type { Outcome, Why } from '../../../src/login/outcome.ts'
 import type { LoginRequest } from '../../../src/login/request.ts'
@@ -72,6 +73,7 @@ export interface FixtureOptions {
   readonly connectionTest?: ConnectionTest
   readonly incidents?: Incidents
   readonly keeping?: Keeping
+  readonly penalties?: PenaltyDesk
 }
 
 const noStore = async () => {
@@ -118,6 +120,7 @@ export function makeApps(options: FixtureOptions = {}) {
     connectionTest: options.connectionTest ?? (async () => ({ result: 'ok', exitCode: 0, steps: [], ms: 0 })),
     incidents: options.incidents ?? NO_STORE,
     keeping: options.keeping ?? NO_KEEPING,
+    penalties: options.penalties ?? { list: () => [], clear: async () => [] },
     loginLog: options.loginLog ?? { readLogins: async () => [] },
     status: options.status ?? (() => Promise.reject(new Error('not asked for'))),
     metrics,

@@ -52,6 +52,8 @@ t.test('it covers exactly the routes of both doors', async (t) => {
     'put /v1/mailboxes/{address}/lock',
     'delete /v1/mailboxes/{address}/lock',
     'get /v1/mailboxes/{address}/lock',
+    'get /v1/penalties',
+    'post /v1/penalties/clear',
     'get /v1/directory',
     'post /v1/directory/accept',
     'post /v1/mailboxes/{address}/app-passwords',
