@@ -128,6 +128,8 @@ function roomsOn(store: Store, verifier: CredentialVerifier): Rooms {
     unknownMs: 30_000,
     waitMs: 2000,
     staleMs: 300_000,
+    outageMs: 86_400_000,
+    storeOutageMs: 900_000,
   }
   const parts = { settings: () => settings, clock: systemClock, logger: silentLogger, limits }
   const accounts = new AccountMemory({ source: store.accounts, directory: new FakeDirectory(), ...parts })

@@ -65,6 +65,7 @@ function makeMemory(): { readonly accounts: AccountMemory; readonly memo: Memo }
     directory: {
       findByEmail: async (email) => ({ kind: 'found', user: userOf(email) }),
       profile: async () => profile,
+      downBy: () => undefined,
     },
     settings: () => settings,
     clock: systemClock,
@@ -77,6 +78,8 @@ function makeMemory(): { readonly accounts: AccountMemory; readonly memo: Memo }
       unknownMs: DAY_MS,
       waitMs: 2000,
       staleMs: DAY_MS,
+      outageMs: DAY_MS,
+      storeOutageMs: DAY_MS,
     },
   })
   return { accounts, memo: new Memo(count, systemClock) }

@@ -23,3 +23,18 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer)
   },
 }
+
+/** Whether `answer` is fulfilled within the time. Never rejects. */
+export async function answersWithin(
+  clock: Clock,
+  limitMs: number,
+  answer: Promise<unknown>,
+): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>()
+  const cancel = clock.after(limitMs, () => late.resolve(false))
+  const answered = answer.then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([answered, late.promise]).finally(cancel)
+}

@@ -26,7 +26,7 @@ import type { Logger } from './telemetry/logger.ts'
 import { startLastMinute } from './telemetry/last-minute.ts'
 import { readStatus } from './telemetry/read-status.ts'
 import { sparing } from './telemetry/sparing.ts'
-import { DIRECTORY_STALE_MS, type House } from './house.ts'
+import type { House } from './house.ts'
 
 /** Requests in flight finish within the time any request may take. */
 const DRAIN_MS = 8000
@@ -147,7 +147,9 @@ export async function startDaemon(
         directory: {
           where: directoryPlace(config.directory, dataDir),
           health: () => house.directory.health(),
-          staleMs: DIRECTORY_STALE_MS,
+          staleMs: house.limits.staleMs,
+          outageMs: house.limits.outageMs,
+          oldestServedMs: house.oldestServedMs,
         },
         accounts: () => house.accounts.size,
         memoEntries: () => house.memo.size,

@@ -10,8 +10,10 @@ import { createKeeping } from './account/keeping.ts'
 import { createMailMaps } from './account/maps/mail-maps.ts'
 import { MassChangeGuard } from './account/mass-change.ts'
 import { RecordBook } from './account/record-book.ts'
+import { LookupBudget } from './account/lookup-budget.ts'
+import { OldServed } from './account/old-served.ts'
 import { createUserDb } from './account/userdb.ts'
-import { systemClock } from './clock.ts'
+import { answersWithin, systemClock } from './clock.ts'
 import type { LoadedConfig } from './config/load.ts'
 import { settingsFromConfig } from './config/settings.ts'
 import { createAppPasswords } from './credential/app-passwords.ts'
@@ -38,11 +40,18 @@ import { openGuarding } from './policy/guarding.ts'
 import { openStore } from './store/database.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { createMetrics } from './telemetry/metrics.ts'
+import { directoryDownText, storeDownText } from './telemetry/outage-text.ts'
 import { sparing } from './telemetry/sparing.ts'
 
 /** Design §3 rule 2: what a login waits for the directory, and the oldest record that answers then. */
 const DIRECTORY_WAIT_MS = 2000
-export const DIRECTORY_STALE_MS = 5 * 60 * 1000
+const DIRECTORY_STALE_MS = 5 * 60 * 1000
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+
+/** A probe waits 2 s; a database that hangs is down within that. */
+const READY_WITHIN_MS = 1500
 
 export type House = Awaited<ReturnType<typeof openHouse>>
 
@@ -57,6 +66,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   )
   const directory = watchDirectory(await openDirectory(config.directory, dataDir, { clock, logger }), {
     clock,
+    logger,
     waitMs: DIRECTORY_WAIT_MS,
     record: (...call) => metrics.recordDirectoryRequest(...call),
   })
@@ -79,6 +89,17 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   const guard = new MassChangeGuard({ clock, logger, maxPercent: config.directory.max_change_percent })
   const book = new RecordBook(config.memory.accounts, guard)
   const keeping = createKeeping({ where: directoryPlace(config.directory, dataDir), book, guard })
+  const limits = {
+    maxAccounts: config.memory.accounts,
+    storeFreshMs: config.store.fresh_seconds * 1000,
+    freshMs: config.directory.fresh_seconds * 1000,
+    unknownMs: config.directory.unknown_seconds * 1000,
+    waitMs: DIRECTORY_WAIT_MS,
+    staleMs: DIRECTORY_STALE_MS,
+    outageMs: config.directory.outage_hours * HOUR_MS,
+    storeOutageMs: config.store.outage_minutes * MINUTE_MS,
+  }
+  const oldServed = new OldServed()
   const accounts = new AccountMemory({
     book,
     source: store.accounts,
@@ -86,14 +107,18 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     settings,
     clock,
     logger: outageLogger,
-    limits: {
-      maxAccounts: config.memory.accounts,
-      storeFreshMs: config.store.fresh_seconds * 1000,
-      freshMs: config.directory.fresh_seconds * 1000,
-      unknownMs: config.directory.unknown_seconds * 1000,
-      waitMs: DIRECTORY_WAIT_MS,
-      staleMs: DIRECTORY_STALE_MS,
+    budget: new LookupBudget(config.directory.unknown_per_second, {
+      isKnownNetwork: (network) => guarding.known.isKnownNetwork(network),
+    }),
+    watch: {
+      servedOldRecord(ageMs) {
+        oldServed.record(ageMs, clock.monotonicMs())
+        metrics.recordOldRecordServed(ageMs)
+      },
+      servedOldRows: () => metrics.recordOldRowsServed(),
+      refused: (why) => metrics.recordPutOff(why),
     },
+    limits,
   })
   const events = openEventReading({
     config: config.directory,
@@ -188,6 +213,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     passwordPool: () => pool.figures(),
     records: () => accounts.size,
     massChangeHeld: () => (guard.isHolding ? guard.state().turned : 0),
+    directoryDown: () => directory.downBy() !== undefined,
     loginLogPending: () => log.pending(),
     guessing: () => guarding.figures(),
   })
@@ -199,6 +225,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     events,
     accounts,
     keeping,
+    limits,
     metrics,
     log,
     login,
@@ -224,6 +251,8 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       changed: ({ full }) => accounts.changed({ kind: 'mailbox', address: full }),
     }),
     authPolicy: createAuthPolicy({ policy: guarding.policy, clock }),
+    /** How old the records are that serve while the directory is down; undefined where none served of late. */
+    oldestServedMs: () => oldServed.oldestMs(clock.monotonicMs()),
     userdb: createUserDb(accounts, config.userdb, outageLogger),
     maps: createMailMaps({
       source: store.maps,
@@ -233,22 +262,24 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       logger: outageLogger,
       recipientDelimiter: config.socketmap.recipient_delimiter,
     }),
-    /** Known users can log in while the database answers; without the directory only those with a recent record. */
+    /** Known users can log in: while the database answers, and for a while longer; without the directory by old records. */
     async readiness() {
-      const isStoreUp = await store.ping().then(
-        () => true,
-        () => false,
-      )
+      const isStoreUp = await answersWithin(clock, READY_WITHIN_MS, store.ping())
       const failure = directory.lastFailure()
+      const isDown = directory.downBy() !== undefined
       const waiting = isStoreUp ? await store.outbox.pending().catch(() => []) : []
       const degraded = [
         ...(isStoreUp ? [] : ['store_down']),
-        ...(failure === undefined ? [] : ['directory_down']),
         ...(guard.isHolding ? ['directory_mass_change'] : []),
         ...(events.isMissed() ? ['directory_events'] : []),
+        ...(failure === undefined && !isDown ? [] : ['directory_down']),
         ...(isStuck(waiting, clock.nowMs()) ? ['outbox_stuck'] : []),
       ]
-      return { ready: isStoreUp, degraded }
+      const notes = [
+        ...(isDown ? [directoryDownText(oldServed.oldestMs(clock.monotonicMs()))] : []),
+        ...(isStoreUp ? [] : [storeDownText(accounts.servesOldRows(), config.store.outage_minutes)]),
+      ]
+      return { ready: isStoreUp || accounts.servesOldRows(), degraded, notes }
     },
     async close() {
       f2b?.close()

@@ -18,6 +18,11 @@ export type DirectoryPart =
       readonly lookup: Lookup
       readonly profile: DirectoryProfile
       readonly atMs: number
+      /**
+       * As of when its hashes are, where the record itself has none because the realm hides them from us (rule 8).
+       * Absent: as the record.
+       */
+      readonly hashesAtMs?: number
     }
   /** Not found out, and no record young enough is there. */
   | { readonly kind: 'failed'; readonly why: Why }
@@ -28,6 +33,8 @@ export interface Account {
   readonly address: Address
   readonly stored: StoredAccount
   readonly storedAtMs: number
+  /** The database is down, and the rows are older than rows may be otherwise (rule 13). */
+  readonly rowsAreOld?: true
   readonly directory: DirectoryPart
 }
 

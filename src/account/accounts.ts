@@ -1,24 +1,35 @@
 /**
- * The memory of accounts. It holds records with their age, never "password ok", and is the only place that decides
- * how old a record may be (design §3: rules 1, 2, 7's memory of unknown users, 12). `changed` is the only way to
- * invalidate anything.
+ * The memory of accounts, one class over what is remembered and hence over 300 lines. It holds records with their age, never "password ok", and is the only place that decides
+ * how old a record may be (design §3: rules 1 to 4, 7, 8, 12 and 13). `changed` is the only way to invalidate anything.
  *
- *   get ──> stored rows fresh? ──no──> one query for all waiters
+ *   get ──> stored rows fresh? ──no──> one query for all waiters; the database down: rows a while longer
  *             │                          (past half their time: re-read in the background)
- *             └─> directory needed? ──> record fresh? ──no──> one look-up for all waiters, at most 2 s of waiting
+ *             └─> directory needed? ──> record fresh? ──no──> one look-up for all waiters, at most 2 s of waiting;
+ *                                                             directory down: old records, and nobody waits
+ *   reread ──> after a password that did not match: the same, with a record of now
  */
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import type { SettingsSource } from '../config/settings.ts'
 import type { Address } from '../login/address.ts'
+import { MailpassdError } from '../errors.ts'
+import type { Why } from '../login/outcome.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { NOT_NEEDED, type Account, type DirectoryPart } from './account.ts'
-import { DirectoryRecord, type DirectorySource, type RecordLimits } from './directory-record.ts'
+import {
+  DirectoryRecord,
+  type DirectorySource,
+  type RecordLimits,
+  type ServedOld,
+} from './directory-record.ts'
 import { Horizon } from './horizon.ts'
+import { LookupBudget, type Asker } from './lookup-budget.ts'
 import { RecordBook } from './record-book.ts'
 import { isHosted, needsDirectory } from './needs-directory.ts'
-import { StoredPart, type Stored } from './stored-part.ts'
+import { StoreOutage } from './store-outage.ts'
+import { StoredPart, type Stored, type StoredLimits } from './stored-part.ts'
 import type { AccountSource, StoredAccount } from './stored.ts'
+import { Unproven, type Guess } from './unproven.ts'
 
 /** What somebody learned that may make a remembered account wrong. */
 export type AccountEvent =
@@ -32,14 +43,38 @@ export type AccountEvent =
   | { readonly kind: 'everything' }
 
 export interface Accounts {
-  /** The account, at once where all parts are fresh. Rejects with MailpassdError store_*. */
-  get(address: Address): Account | Promise<Account>
+  /**
+   * The account, at once where all parts are fresh. `asker` pays for a look-up of a name that nobody is known to have.
+   * Rejects with MailpassdError store_*.
+   */
+  get(address: Address, asker?: Asker): Account | Promise<Account>
+  /**
+   * After a password that did not match: the account by which to judge it. Whatever is not found out makes the same
+   * answer for every name, known or not. Rejects with MailpassdError store_*.
+   */
+  reread(address: Address, guess: Guess): Reread | Promise<Reread>
+  /** Why `reread` would refuse now, whatever the directory says; undefined where it would not. Nothing is asked or spent. */
+  putOff(address: Address, guess: Guess): Why | undefined
   changed(event: AccountEvent): void
 }
 
-export interface AccountLimits extends RecordLimits {
+/** What is told of answers that rest on old parts, or are not given. */
+export interface AccountWatch {
+  readonly servedOldRecord: ServedOld
+  servedOldRows(): void
+  refused(why: Why): void
+}
+
+const NOBODY_WATCHES: AccountWatch = { servedOldRecord() {}, servedOldRows() {}, refused() {} }
+
+export type Reread =
+  /** Its directory record is of now, or was read after an attempt in the last 30 s. */
+  | { readonly kind: 'account'; readonly account: Account }
+  /** Not found out, by the same reason whoever has the name: temp_fail. */
+  | { readonly kind: 'refused'; readonly why: Why }
+
+export interface AccountLimits extends RecordLimits, StoredLimits {
   readonly maxAccounts: number
-  readonly storeFreshMs: number
 }
 
 interface Entry {
@@ -57,6 +92,9 @@ export class AccountMemory implements Accounts {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #book: RecordBook
+  readonly #unproven: Unproven
+  readonly #storeOutage = new StoreOutage()
+  readonly #watch: AccountWatch
   readonly #rowsHorizon = new Horizon()
   readonly #recordsHorizon = new Horizon()
   readonly #absentHorizon = new Horizon()
@@ -73,6 +111,9 @@ export class AccountMemory implements Accounts {
     readonly logger: Logger
     /** Absent: an empty one. */
     readonly book?: RecordBook
+    /** Absent: as much as by default, and no network is known. */
+    readonly budget?: LookupBudget
+    readonly watch?: AccountWatch
   }) {
     this.#source = parts.source
     this.#directory = parts.directory
@@ -81,6 +122,9 @@ export class AccountMemory implements Accounts {
     this.#clock = parts.clock
     this.#logger = parts.logger
     this.#book = parts.book ?? new RecordBook(parts.limits.maxAccounts)
+    const budget = parts.budget ?? new LookupBudget(20, { isKnownNetwork: () => false })
+    this.#unproven = new Unproven(budget, parts.limits.unknownMs)
+    this.#watch = parts.watch ?? NOBODY_WATCHES
     this.#known = new LRUCache({ max: parts.limits.maxAccounts })
     this.#strangers = new LRUCache({ max: Math.max(1000, Math.floor(parts.limits.maxAccounts / 10)) })
   }
@@ -89,21 +133,36 @@ export class AccountMemory implements Accounts {
     return this.#known.size + this.#strangers.size
   }
 
-  get(address: Address): Account | Promise<Account> {
-    const entry = this.#find(address)
-    const nowMs = this.#clock.monotonicMs()
-    const stored = entry.stored.fresh(nowMs)
-    if (stored === undefined) return this.#load(entry, address)
-    if (!needsDirectory(stored.value, this.#settings()))
-      return this.#account(entry, address, stored, NOT_NEEDED)
-    const part = entry.record.fresh(nowMs)
-    return part === undefined ? this.#load(entry, address) : this.#account(entry, address, stored, part)
+  /** Whether known users may log in though the database does not answer. */
+  servesOldRows(): boolean {
+    const { answeredAtMs } = this.#storeOutage
+    return (
+      answeredAtMs !== undefined && this.#clock.monotonicMs() - answeredAtMs <= this.#limits.storeOutageMs
+    )
   }
 
-  /** The rows alone, fresh; costs no look-up in the directory. Rejects with MailpassdError store_*. */
+  get(address: Address, asker?: Asker): Account | Promise<Account> {
+    const entry = this.#find(address)
+    const nowMs = this.#clock.monotonicMs()
+    const stored = entry.stored.now(nowMs)
+    if (stored === undefined) return this.#load(entry, address, asker)
+    if (!needsDirectory(stored.value, this.#settings()))
+      return this.#account(entry, address, stored, NOT_NEEDED)
+    const part = entry.record.now(nowMs)
+    return part === undefined
+      ? this.#load(entry, address, asker)
+      : this.#account(entry, address, stored, part)
+  }
+
+  /**
+   * The rows alone, fresh; costs no look-up in the directory. Rejects with MailpassdError store_*, also where the database
+   * is down and old rows know no mailbox that receives: what asks here would bounce mail for it.
+   */
   async stored(address: Address): Promise<StoredAccount> {
     const entry = this.#find(address)
-    const { value } = await entry.stored.get()
+    const { value, isOld } = await entry.stored.get()
+    if (isOld && (value.mailbox?.active ?? 0) === 0)
+      throw new MailpassdError('store_unavailable', 'the database is down, and old rows have no such mailbox')
     this.#settle(entry, address)
     return value
   }
@@ -111,6 +170,14 @@ export class AccountMemory implements Accounts {
   /** The addresses whose record speaks of the directory user with this id. */
   addressesOf(id: string): readonly string[] {
     return this.#book.emailsOf(id)
+  }
+
+  reread(address: Address, guess: Guess): Reread | Promise<Reread> {
+    const entry = this.#find(address)
+    const stored = entry.stored.now(this.#clock.monotonicMs())
+    return stored === undefined
+      ? entry.stored.get().then((read) => this.#reread(entry, address, read, guess))
+      : this.#reread(entry, address, stored, guess)
   }
 
   changed(event: AccountEvent): void {
@@ -138,30 +205,83 @@ export class AccountMemory implements Accounts {
     }
   }
 
-  async #load(entry: Entry, address: Address): Promise<Account> {
+  putOff(address: Address, guess: Guess): Why | undefined {
+    const nowMs = this.#clock.monotonicMs()
+    const stored = this.#find(address).stored.now(nowMs)
+    return stored === undefined ? undefined : this.#whyPutOff(stored, guess, nowMs)
+  }
+
+  async #load(entry: Entry, address: Address, asker: Asker): Promise<Account> {
     // Concurrent callers share the query and the look-up inside the parts; each waits at most their limits.
     const stored = await entry.stored.get()
     if (!needsDirectory(stored.value, this.#settings()))
       return this.#account(entry, address, stored, NOT_NEEDED)
-    const part = await entry.record.get()
+    const isKnown = stored.value.mailbox !== undefined || entry.record.isPresent
+    const part = await entry.record.get(
+      () => isKnown || this.#unproven.pay(address.full, asker, this.#clock.monotonicMs()),
+    )
+    if (part.kind === 'failed' && part.why === 'lookups_spent') this.#watch.refused(part.why)
     this.#settle(entry, address)
     return this.#account(entry, address, stored, part)
   }
 
+  #reread(entry: Entry, address: Address, stored: Stored, guess: Guess): Reread | Promise<Reread> {
+    const nowMs = this.#clock.monotonicMs()
+    const why = this.#whyPutOff(stored, guess, nowMs)
+    if (why !== undefined) return this.#refused(why)
+    const asks = guess.isMain && this.#directoryDecides(stored.value)
+    const sinceMs = asks
+      ? this.#unproven.begin(address.full, guess.asker, entry.record.atMs, nowMs)
+      : Number.NEGATIVE_INFINITY
+    if (!needsDirectory(stored.value, this.#settings()))
+      return { kind: 'account', account: this.#account(entry, address, stored, NOT_NEEDED) }
+    const part = entry.record.since(sinceMs, sinceMs === nowMs)
+    return part instanceof Promise
+      ? part.then((later) => this.#rereadWith(entry, address, stored, later))
+      : this.#rereadWith(entry, address, stored, part)
+  }
+
+  #rereadWith(entry: Entry, address: Address, stored: Stored, part: DirectoryPart): Reread {
+    if (part.kind === 'failed') return this.#refused('reread_failed')
+    this.#settle(entry, address)
+    return { kind: 'account', account: this.#account(entry, address, stored, part) }
+  }
+
+  #refused(why: Why): Reread {
+    this.#watch.refused(why)
+    return { kind: 'refused', why }
+  }
+
+  /** The same whoever has the name: also where its rows or its record would do. */
+  #whyPutOff(stored: Stored, { asker, isMain }: Guess, nowMs: number): Why | undefined {
+    if (stored.isOld) return 'store_down'
+    if (!this.#directoryDecides(stored.value)) return undefined
+    if (this.#directory.downBy() !== undefined) return 'reread_failed'
+    return isMain ? this.#unproven.whySpent(asker, nowMs) : undefined
+  }
+
+  /** Whether names like this one are the directory's to know; not whether this one needs it. */
+  #directoryDecides(stored: StoredAccount): boolean {
+    return this.#settings().mailpasswordFlow && isHosted(stored)
+  }
+
   /** `stored` are the rows by which it was decided whether the directory is needed; newer ones may say otherwise. */
   #account(entry: Entry, address: Address, stored: Stored, directory: DirectoryPart): Account {
+    if (stored.isOld) this.#watch.servedOldRows()
     const last = entry.account
     if (
       last !== undefined &&
       last.stored === stored.value &&
       last.storedAtMs === stored.atMs &&
-      last.directory === directory
+      last.directory === directory &&
+      (last.rowsAreOld ?? false) === stored.isOld
     )
       return last
     const account: Account = Object.freeze({
       address,
       stored: stored.value,
       storedAtMs: stored.atMs,
+      ...(stored.isOld ? { rowsAreOld: true as const } : {}),
       directory,
     })
     entry.account = account
@@ -179,12 +299,14 @@ export class AccountMemory implements Accounts {
       stored: new StoredPart(() => this.#source.loadAccount(address), {
         ...parts,
         horizon: this.#rowsHorizon,
+        outage: this.#storeOutage,
       }),
       record: new DirectoryRecord(address.full, this.#directory, {
         ...parts,
         horizon: this.#recordsHorizon,
         absentHorizon: this.#absentHorizon,
         book: this.#book,
+        servedOld: this.#watch.servedOldRecord,
       }),
       account: undefined,
     }

@@ -1,22 +1,30 @@
 /**
- * What the directory said of one address, and when (design §3 rules 1 and 2; `unknownMs` is rule 7's memory).
+ * What the directory said of one address, and when (design §3 rules 1, 2, 3 and 8; `unknownMs` is rule 7's memory).
  * One look-up for all waiters; a caller waits at most `waitMs`, while the look-up itself runs on and its answer
- * replaces the record. A record at most `staleMs` old answers when the directory does not; else the failure is told.
+ * replaces the record. Who answers when the directory does not:
+ *
+ *   it fails or is slow, once     a record at most `staleMs` old
+ *   it is down (breaker open)     a record at most `outageMs` old, at once: nobody waits for a call
+ *   else                          nobody: the failure is told
  */
 import type { Clock } from '../clock.ts'
 import type { Lookup } from '../directory/directory.ts'
 import type { DirectoryProfile } from '../directory/user.ts'
-import { toMailpassdError } from '../errors.ts'
+import { toMailpassdError, type ErrorCode } from '../errors.ts'
 import type { Why } from '../login/outcome.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { DirectoryPart } from './account.ts'
+import { lostHashes, withoutOldHashes } from './hidden-hash.ts'
 import { Horizon } from './horizon.ts'
 import type { DirectoryRecordValue as Record, RecordBook } from './record-book.ts'
 
 /** The directory as this room needs it. */
 export interface DirectorySource {
   findByEmail(email: string): Promise<Lookup>
-  profile(): Promise<DirectoryProfile>
+  /** With `sinceMs` (monotonic) one that was read no earlier; throws where there is none. */
+  profile(sinceMs?: number): Promise<DirectoryProfile>
+  /** What it is down by, while it is: look-ups fail at once then. */
+  downBy(): ErrorCode | undefined
 }
 
 export interface RecordLimits {
@@ -26,10 +34,18 @@ export interface RecordLimits {
   readonly waitMs: number
   /** 5 min: the oldest record that answers when the directory does not. */
   readonly staleMs: number
+  /** 24 h: the oldest record that answers while the directory is down; 0: as when single calls fail. */
+  readonly outageMs: number
 }
+
+/** Told of each record that answers in place of the directory, with its age. */
+export type ServedOld = (ageMs: number) => void
 
 /** A directory that fails is not asked again in the background for as long as this. */
 const REFRESH_PAUSE_MS = 1000
+
+const NOT_LOOKED_UP: DirectoryPart = Object.freeze({ kind: 'failed', why: 'directory_down' })
+const BUDGET_SPENT: DirectoryPart = Object.freeze({ kind: 'failed', why: 'lookups_spent' })
 
 export class DirectoryRecord {
   readonly #email: string
@@ -40,6 +56,7 @@ export class DirectoryRecord {
   readonly #horizon: Horizon
   readonly #absentHorizon: Horizon
   readonly #book: RecordBook
+  readonly #servedOld: ServedOld
   /** That nobody has this address; the book keeps no such records. */
   #absent: Record | undefined
   #looking: Promise<Record> | undefined
@@ -57,6 +74,7 @@ export class DirectoryRecord {
       /** That nobody has an address counts from here on. */
       absentHorizon: Horizon
       book: RecordBook
+      servedOld: ServedOld
     },
   ) {
     this.#email = email
@@ -67,11 +85,23 @@ export class DirectoryRecord {
     this.#horizon = new Horizon(parts.horizon)
     this.#absentHorizon = parts.absentHorizon
     this.#book = parts.book
+    this.#servedOld = parts.servedOld
   }
 
   /** True when the directory knows somebody by this address. */
   get isPresent(): boolean {
     return this.#book.find(this.#email) !== undefined
+  }
+
+  /** What can be said without waiting: a fresh record, and while the directory is down whatever there is. */
+  now(nowMs: number): DirectoryPart | undefined {
+    const fresh = this.fresh(nowMs)
+    if (fresh !== undefined) return fresh
+    const code = this.#source.downBy()
+    if (code === undefined) return undefined
+    // It may be the call that finds the directory back.
+    this.#refreshSoon(nowMs)
+    return this.#inOutage(nowMs, code)
   }
 
   /** The record when it is fresh, else undefined. Past half its time a look-up starts after the caller answered. */
@@ -83,21 +113,41 @@ export class DirectoryRecord {
     const freshMs = this.#freshMs(record)
     const ageMs = nowMs - askedAtMs
     if (ageMs > freshMs) return undefined
-    const isRefreshDue = ageMs > freshMs / 2 && nowMs - this.#failedAtMs > REFRESH_PAUSE_MS
-    if (isRefreshDue && this.#looking === undefined) this.#clock.after(0, () => this.#refresh())
-    return record
+    // Not for names that nobody has: repeating made-up ones would cost calls that no budget counts.
+    if (ageMs > freshMs / 2 && record.lookup.kind !== 'absent') this.#refreshSoon(nowMs)
+    return this.#checked(record, nowMs)
   }
 
-  /** A record young enough to decide by, or why there is none. Never rejects. */
-  async get(): Promise<DirectoryPart> {
-    const fresh = this.fresh(this.#clock.monotonicMs())
-    if (fresh !== undefined) return fresh
-    const found = await this.#waitFor(this.#current())
-    if (found.kind === 'record') return found
+  /**
+   * A record young enough to decide by, or why there is none. Never rejects. `mayLookUp` is asked before a call goes
+   * out: false where there is no budget for it.
+   */
+  async get(mayLookUp: () => boolean): Promise<DirectoryPart> {
+    const now = this.now(this.#clock.monotonicMs())
+    if (now !== undefined) return now
+    // A look-up that was sent before the last invalidation may not have seen the change.
+    const looking = this.#lookingSinceMs > this.#validFromMs ? this.#looking : undefined
+    if (looking === undefined && !mayLookUp()) return BUDGET_SPENT
+    return this.#orOld(await this.#waitFor(looking ?? this.#lookup()))
+  }
+
+  /**
+   * The record as of a look-up that was sent at or after `sinceMs`: one that is there or under way, or where `mayLookUp`
+   * a new one. Waits and fails as `get`, but no older record answers.
+   */
+  since(sinceMs: number, mayLookUp: boolean): DirectoryPart | Promise<DirectoryPart> {
     const record = this.#record
-    const isYoungEnough =
-      record !== undefined && this.#clock.monotonicMs() - record.atMs <= this.#limits.staleMs
-    return isYoungEnough ? record : found
+    if (record !== undefined && this.#book.askedAtMs(this.#email, record) >= sinceMs)
+      return this.#checked(record, this.#clock.monotonicMs())
+    const looking = this.#lookingSinceMs >= sinceMs ? this.#looking : undefined
+    if (looking === undefined && !mayLookUp) return NOT_LOOKED_UP
+    return this.#waitFor(looking ?? this.#lookup())
+  }
+
+  /** When the look-up was sent that the record is of; undefined without a record. */
+  get atMs(): number | undefined {
+    const record = this.#record
+    return record === undefined ? undefined : this.#book.askedAtMs(this.#email, record)
   }
 
   invalidate(nowMs: number): void {
@@ -118,11 +168,35 @@ export class DirectoryRecord {
     return record.lookup.kind === 'absent' ? this.#limits.unknownMs : this.#limits.freshMs
   }
 
-  async #current(): Promise<Record> {
-    // A look-up that was sent before the last invalidation may not have seen the change.
-    if (this.#looking !== undefined && this.#lookingSinceMs <= this.#validFromMs)
-      await this.#looking.catch(() => undefined)
-    return this.#looking ?? this.#lookup()
+  #checked(record: Record, nowMs: number): Record {
+    return record.hashesAtMs === undefined ? record : withoutOldHashes(record, nowMs, this.#limits.outageMs)
+  }
+
+  /** Only what the directory had: that it had nobody by this address says nothing of now. */
+  #inOutage(nowMs: number, code: ErrorCode): DirectoryPart {
+    const record = this.#book.find(this.#email)
+    const { outageMs, staleMs } = this.#limits
+    if (record === undefined || nowMs - record.atMs > Math.max(outageMs, staleMs))
+      return { kind: 'failed', why: whyOf(code) }
+    this.#servedOld(nowMs - record.atMs)
+    return this.#checked(record, nowMs)
+  }
+
+  /** What was found; else a record that is young enough, or any while the directory is down. */
+  #orOld(found: DirectoryPart): DirectoryPart {
+    if (found.kind === 'record') return found
+    const nowMs = this.#clock.monotonicMs()
+    const code = this.#source.downBy()
+    if (code !== undefined) return this.#inOutage(nowMs, code)
+    const record = this.#book.find(this.#email)
+    if (record === undefined || nowMs - record.atMs > this.#limits.staleMs) return found
+    this.#servedOld(nowMs - record.atMs)
+    return this.#checked(record, nowMs)
+  }
+
+  #refreshSoon(nowMs: number): void {
+    if (this.#looking !== undefined || nowMs - this.#failedAtMs <= REFRESH_PAUSE_MS) return
+    this.#clock.after(0, () => this.#refresh())
   }
 
   #refresh(): void {
@@ -135,22 +209,40 @@ export class DirectoryRecord {
   #lookup(): Promise<Record> {
     const atMs = this.#clock.monotonicMs()
     this.#lookingSinceMs = atMs
-    const looking = Promise.all([this.#source.findByEmail(this.#email), this.#source.profile()])
-      .then(([lookup, profile]) => {
-        const record: Record = Object.freeze({ kind: 'record', lookup, profile, atMs })
-        const counts = this.#book.put(this.#email, record)
-        this.#absent = counts.lookup.kind === 'absent' ? counts : undefined
-        return counts
-      })
+    const looking = this.#ask(atMs)
+      .then((found) => this.#keep(found))
       .catch((error: unknown) => {
         this.#failedAtMs = this.#clock.monotonicMs()
         throw error
       })
       .finally(() => {
-        this.#looking = undefined
+        if (this.#looking === looking) this.#looking = undefined
       })
     this.#looking = looking
     return looking
+  }
+
+  /** What is known then: of two look-ups the one that was sent later. */
+  #keep(found: Record): Record {
+    if (this.#absent !== undefined && this.#absent.atMs > found.atMs) return this.#absent
+    const record = this.#book.put(this.#email, found)
+    this.#absent = record.lookup.kind === 'absent' ? record : undefined
+    return record
+  }
+
+  async #ask(atMs: number): Promise<Record> {
+    const [lookup, profile] = await Promise.all([
+      this.#source.findByEmail(this.#email),
+      this.#source.profile(),
+    ])
+    if (!profile.hashVisible || !lostHashes(this.#book.find(this.#email), lookup))
+      return Object.freeze({ kind: 'record', lookup, profile, atMs })
+    // Rule 8: visible a minute ago says nothing. Where it cannot be read now, nobody knows that the hash is gone.
+    const since = await this.#source.profile(atMs).catch((error: unknown) => {
+      this.#logger.debug({ err: error }, 'a hash is missing, and the user profile was not read')
+      return { ...profile, hashVisible: false }
+    })
+    return Object.freeze({ kind: 'record', lookup, profile: since, atMs })
   }
 
   /** The look-up's record, or why not: it failed, or it takes longer than a login may wait. */
@@ -167,7 +259,8 @@ export class DirectoryRecord {
         (error: unknown) => {
           cancel()
           const failure = toMailpassdError(error)
-          this.#logger.warn({ err: failure }, 'the directory did not answer a look-up')
+          if (this.#source.downBy() === undefined)
+            this.#logger.warn({ err: failure }, 'the directory did not answer a look-up')
           resolve({ kind: 'failed', why: whyOf(failure.code) })
         },
       )

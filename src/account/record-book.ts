@@ -8,6 +8,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Lookup } from '../directory/directory.ts'
 import type { DirectoryPart } from './account.ts'
+import { withHiddenHashes } from './hidden-hash.ts'
 import type { MassChangeGuard } from './mass-change.ts'
 
 export type DirectoryRecordValue = Extract<DirectoryPart, { kind: 'record' }>
@@ -73,16 +74,18 @@ export class RecordBook {
   }
 
   /**
-   * Replaces what was known of the address; `absent` takes it out. A record older than what is there is left out. Gives
-   * what counts from now on: the record, or what was known where the guard holds it.
+   * Replaces what was known of the address, but for hashes that the realm only hides (hidden-hash.ts); `absent` takes it
+   * out. A record older than what is there is left out. Gives what counts from now on: the record, or what was known
+   * where the guard holds it, which judges what the directory said.
    */
-  put(email: string, record: DirectoryRecordValue): DirectoryRecordValue {
+  put(email: string, found: DirectoryRecordValue): DirectoryRecordValue {
     const last = this.#records.peek(email)
-    if (last !== undefined && last.atMs > record.atMs) return this.peek(email) ?? last
+    if (last !== undefined && last.atMs > found.atMs) return this.peek(email) ?? last
     if (this.#guard !== undefined) {
       const known = last ?? this.#guard.before(email)
-      if (known !== undefined) this.#guard.judge(email, known, record, this.#records.size)
+      if (known !== undefined) this.#guard.judge(email, known, found, this.#records.size)
     }
+    const record = withHiddenHashes(last, found)
     if (record.atMs > (this.#invalidAtMs.get(email) ?? Infinity)) this.#invalidAtMs.delete(email)
     if (record.lookup.kind === 'absent') {
       this.#records.delete(email)

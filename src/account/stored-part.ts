@@ -1,24 +1,34 @@
 /**
- * The rows of one account with their age (design §3 rule 12). Rows older than `storeFreshMs` are read again before
+ * The rows of one account with their age (design §3 rules 12 and 13). Rows older than `storeFreshMs` are read again before
  * anybody is answered; past half of it they are re-read in the background, so that an account in constant use never
- * waits for the database.
+ * waits for the database. While the database is down, rows at most `storeOutageMs` old serve, marked as such.
  */
 import type { Clock } from '../clock.ts'
+import { toMailpassdError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { Horizon } from './horizon.ts'
+import type { StoreOutage } from './store-outage.ts'
 import type { StoredAccount } from './stored.ts'
 
 export interface Stored {
   readonly value: StoredAccount
   /** Monotonic time at which the query was sent: what changed later may not be in it. */
   readonly atMs: number
+  /** Older than rows may be while the database answers. */
+  readonly isOld: boolean
+}
+
+export interface StoredLimits {
+  readonly storeFreshMs: number
+  readonly storeOutageMs: number
 }
 
 export class StoredPart {
   readonly #load: () => Promise<StoredAccount>
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #freshMs: number
+  readonly #limits: StoredLimits
+  readonly #outage: StoreOutage
   #latest: Stored | undefined
   #loading: Promise<Stored> | undefined
   #loadingSinceMs = 0
@@ -26,17 +36,27 @@ export class StoredPart {
 
   constructor(
     load: () => Promise<StoredAccount>,
-    parts: { clock: Clock; logger: Logger; limits: { storeFreshMs: number }; horizon: Horizon },
+    parts: { clock: Clock; logger: Logger; limits: StoredLimits; horizon: Horizon; outage: StoreOutage },
   ) {
     this.#load = load
     this.#clock = parts.clock
     this.#logger = parts.logger
-    this.#freshMs = parts.limits.storeFreshMs
+    this.#limits = parts.limits
     this.#horizon = new Horizon(parts.horizon)
+    this.#outage = parts.outage
   }
 
   latest(): Stored | undefined {
     return this.#latest
+  }
+
+  /** What can be said without waiting: fresh rows, and while the database is down old ones. */
+  now(nowMs: number): Stored | undefined {
+    const fresh = this.fresh(nowMs)
+    if (fresh !== undefined || this.#outage.downSinceMs === undefined) return fresh
+    const old = this.#old(nowMs)
+    if (old !== undefined && this.#outage.admitProbe(nowMs)) this.#readBehind()
+    return old
   }
 
   /** The rows when they are fresh, else undefined. Starts a background read past half their time. */
@@ -44,27 +64,43 @@ export class StoredPart {
     const latest = this.#latest
     if (latest === undefined || latest.atMs <= this.#horizon.atMs) return undefined
     const ageMs = nowMs - latest.atMs
-    if (ageMs > this.#freshMs) return undefined
-    if (ageMs > this.#freshMs / 2 && this.#loading === undefined) {
-      this.#read().catch((error: unknown) =>
-        this.#logger.debug({ err: error }, 'background read of an account failed'),
-      )
-    }
+    if (ageMs > this.#limits.storeFreshMs) return undefined
+    if (ageMs > this.#limits.storeFreshMs / 2) this.#readBehind()
     return latest
   }
 
-  /** Fresh rows; one query for all who wait. Rejects with what the store throws. */
+  /** Fresh rows, in an outage old ones; one query for all who wait. Rejects with what the store throws. */
   async get(): Promise<Stored> {
-    const fresh = this.fresh(this.#clock.monotonicMs())
-    if (fresh !== undefined) return fresh
+    const now = this.now(this.#clock.monotonicMs())
+    if (now !== undefined) return now
     // A query that was sent before the last invalidation may not have seen the change.
     if (this.#loading !== undefined && this.#loadingSinceMs <= this.#horizon.atMs)
       await this.#loading.catch(() => undefined)
-    return this.#loading ?? this.#read()
+    try {
+      return await (this.#loading ?? this.#read())
+    } catch (error) {
+      const old = toMailpassdError(error).code === 'store_unavailable' && this.#old(this.#clock.monotonicMs())
+      if (old === undefined || old === false) throw error
+      return old
+    }
   }
 
   invalidate(nowMs: number): void {
     this.#horizon.move(nowMs)
+  }
+
+  /** Rows that are known to have changed never serve: a lock may have been the change. */
+  #old(nowMs: number): Stored | undefined {
+    const latest = this.#latest
+    if (latest === undefined || latest.atMs <= this.#horizon.atMs) return undefined
+    return nowMs - latest.atMs <= this.#limits.storeOutageMs ? { ...latest, isOld: true } : undefined
+  }
+
+  #readBehind(): void {
+    if (this.#loading !== undefined) return
+    this.#read().catch((error: unknown) =>
+      this.#logger.debug({ err: error }, 'background read of an account failed'),
+    )
   }
 
   #read(): Promise<Stored> {
@@ -72,8 +108,18 @@ export class StoredPart {
     this.#loadingSinceMs = atMs
     const loading = this.#load()
       .then((value) => {
-        this.#latest = { value, atMs }
+        this.#latest = { value, atMs, isOld: false }
+        if (this.#outage.answered(atMs)) this.#logger.info({}, 'the database answers again')
         return this.#latest
+      })
+      .catch((error: unknown) => {
+        const failure = toMailpassdError(error)
+        if (failure.code === 'store_unavailable' && this.#outage.failed(this.#clock.monotonicMs()))
+          this.#logger.warn(
+            { err: failure },
+            'the database is down: rows that are remembered serve for a while',
+          )
+        throw error
       })
       .finally(() => {
         this.#loading = undefined

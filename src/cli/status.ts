@@ -6,6 +6,7 @@ import { EXIT, MailpassdError, toMailpassdError, type ExitCode } from '../errors
 import { ageText, bytesText } from '../explain/amounts.ts'
 import { withStore } from '../store/database.ts'
 import { silentLogger } from '../telemetry/logger.ts'
+import { directoryDownText } from '../telemetry/outage-text.ts'
 import { Status } from '../telemetry/status.ts'
 import { adminSocketOf, askDaemon } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
@@ -144,6 +145,11 @@ function directoryText(directory: Status['directory']): string {
       return `answers, last asked ${ageText(answered ?? 0)} ago`
     case 'not_asked':
       return 'not asked yet'
+    case 'down': {
+      const since = ageText(directory.down_age_ms ?? 0)
+      const most = `they serve up to an age of ${ageText(directory.records_limit_ms ?? 0)}`
+      return `${directoryDownText(oldest)} (${error ?? 'unknown'}, for ${since}); ${most}`
+    }
     case 'failing': {
       const since = answered === null ? 'never answered' : `last answered ${ageText(answered)} ago`
       const serving = oldest === null ? '' : `; records up to ${ageText(oldest)} old are served`

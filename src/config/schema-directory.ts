@@ -168,6 +168,20 @@ export const Directory = section(
       maximum: 60,
       description: 'Time between two readings of events. 0: as events = "off".',
     }),
+    unknown_per_second: Type.Integer({
+      default: 20,
+      minimum: 1,
+      maximum: 1000,
+      description:
+        'Most look-ups a second of names that nobody is known to have; a network may cause a tenth of it. Beyond it they are put off (temp_fail).',
+    }),
+    outage_hours: Type.Integer({
+      default: 24,
+      minimum: 0,
+      maximum: 8760,
+      description:
+        'While the directory is down, records at most so old serve those who logged in before. 0: 5 minutes, as when a single call fails.',
+    }),
     connections: Type.Integer({
       default: 16,
       minimum: 1,

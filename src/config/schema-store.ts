@@ -64,6 +64,12 @@ export const Store = section(
       maximum: 60,
       description: 'Rows older than this are read again before answering.',
     }),
+    outage_minutes: Type.Integer({
+      default: 15,
+      minimum: 0,
+      maximum: 1440,
+      description: 'While the database is down, rows at most so old serve whom they know. 0: none.',
+    }),
   },
   'The database with domains and mailboxes.',
 )

@@ -46,9 +46,12 @@ export interface Directory {
    * where the page is longer than 8 MiB: a smaller one may not be.
    */
   page(wish: PageWish): Promise<readonly PageEntry[]>
-  /** The realm's rules on attributes and e-mail; cached for a minute. Throws as findByEmail. */
-  profile(): Promise<DirectoryProfile>
   /** Its reports of changes; absent where it makes none (a realm file is looked at each second anyway). */
   readonly changes?: ChangeFeed
+  /**
+   * The realm's rules on attributes and e-mail; cached for a minute. With `sinceMs` (monotonic) a reading that was begun
+   * no earlier, of which there is one a minute: throws directory_unavailable in between. Throws as findByEmail.
+   */
+  profile(sinceMs?: number): Promise<DirectoryProfile>
   close(): Promise<void>
 }

@@ -1,4 +1,5 @@
 /** The rooms that look at hashes, templates and the mailbox: what each would decide of an account, and on what. */
+import { isHashHidden } from '../account/hidden-hash.ts'
 import { ownerOf } from '../account/account.ts'
 import type { Candidate } from '../credential/candidates.ts'
 import { mainHashes } from '../credential/foresee.ts'
@@ -32,9 +33,10 @@ export function hashChecks({ account, hashes }: Question): Finding[] {
   if (mains.length === 0) {
     if (mailbox?.authsource !== 'mailcow' && owner.kind !== 'user' && owner.kind !== 'stranger') return []
     const isHidden = account.directory.kind === 'record' && !account.directory.profile.hashVisible
+    const why = owner.kind === 'user' && isHashHidden(owner.user, owner.profile) ? 'hash_hidden' : 'no_hash'
     return [
       refuses(
-        'no_hash',
+        why,
         isHidden ? "none: the realm's user profile hides the attribute from us" : `${where} has none`,
       ),
     ]

@@ -15,7 +15,7 @@ import { whyOf } from '../login/login.ts'
 import { ANSWER_WITHIN_MS, type Door } from '../login/request.ts'
 import type { Service } from '../login/service.ts'
 import { REASONS, type Why } from '../login/why.ts'
-import { networkOf } from '../policy/network.ts'
+import { networkOf, networksOf } from '../policy/network.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { lastAttempts } from './attempts.ts'
@@ -51,7 +51,7 @@ export interface AppPasswordNames {
 
 export interface ExplainParts {
   readonly policy: Policy
-  readonly accounts: Pick<Accounts, 'get'>
+  readonly accounts: Pick<Accounts, 'get' | 'putOff'>
   readonly settings: SettingsSource
   readonly hashes: HashInspector
   readonly names: AppPasswordNames
@@ -99,6 +99,7 @@ async function walk(request: ExplainRequest, parts: ExplainParts): Promise<Expla
     request: { service: request.service, door: request.door, remoteIp: request.remoteIp },
     hashes: parts.hashes,
     nowMs: parts.clock.nowMs(),
+    putOff: (isMain) => parts.accounts.putOff(address, { asker: networksOf(request.remoteIp), isMain }),
   }
   const { penalties: charged, retryAfterSeconds } = parts.policy.foresee({
     ...request,

@@ -9,7 +9,7 @@ import type { DirectorySettings } from '../config/settings.ts'
 import { foresee } from '../credential/foresee.ts'
 import type { HashInspector } from '../credential/hash-verifier.ts'
 import { cleanName } from '../login-log/clean-name.ts'
-import { planAndGate, whyNot } from '../login/decide.ts'
+import { planAndGate, rests, whyNot } from '../login/decide.ts'
 import type { GatedRequest } from '../login/gate.ts'
 import { REASONS, type Verdict, type Why } from '../login/why.ts'
 import type { Change, Plan } from '../mailbox/change.ts'
@@ -22,6 +22,8 @@ export interface Question {
   readonly request: GatedRequest
   readonly hashes: HashInspector
   readonly nowMs: number
+  /** Why a password that does not match would be put off rather than refused. */
+  readonly putOff: (isMain: boolean) => Why | undefined
 }
 
 /** The plan, or the reason, of a login with the right password of the app password `row`; without one, of the main one. */
@@ -29,9 +31,11 @@ function outcomeFor(question: Question, row: StoredAppPassword | undefined): Pla
   const { account, settings, request, hashes, nowMs } = question
   if (!isHosted(account.stored)) return { kind: 'refused', why: 'domain_not_hosted' }
   const verification = foresee(account, row, hashes)
-  return verification.kind === 'match'
-    ? planAndGate(account, settings, verification.candidate, request, nowMs)
-    : { kind: 'refused', why: whyNot(account, verification) }
+  if (verification.kind === 'match')
+    return planAndGate(account, settings, verification.candidate, request, nowMs)
+  const isMain = verification.kind !== 'mismatch' || verification.tagged === undefined
+  const putOff = rests(account, verification) ? question.putOff(isMain) : undefined
+  return { kind: 'refused', why: putOff ?? whyNot(account, verification) }
 }
 
 /** The main password, then every app password in the order of its rows. `nameOf` gives an app password's name. */

@@ -63,6 +63,24 @@ export const REMEDIES = {
     'The directory answers with something else than its API: test the connection.',
     CHECK,
   ),
+  reread_failed: remedy(
+    'directory',
+    1,
+    'The directory does not answer whether the password is a new one: test the connection.',
+    CHECK,
+  ),
+  reread_refused: remedy(
+    'directory',
+    1,
+    'Too many wrong passwords come in at once: see who asks; right ones are let in meanwhile.',
+    () => 'mailpassd log --verdict temp_fail',
+  ),
+  lookups_spent: remedy(
+    'directory',
+    1,
+    'Too many names that nobody has, or wrong passwords, come from there: see who asks. directory.unknown_per_second is how many are looked up.',
+    () => 'mailpassd log --verdict temp_fail',
+  ),
   sogo_password_unknown: remedy(
     'store',
     1,
@@ -195,6 +213,12 @@ export const REMEDIES = {
     5,
     `There is no password hash: make one and put it into the attribute (${WITH_KEYCLOAK}, Attributes).`,
     () => 'mailpassd hash make',
+  ),
+  hash_hidden: remedy(
+    'hash',
+    5,
+    "The realm hides the password attribute: let administrators view it in the realm's user profile.",
+    CHECK,
   ),
   hash_unusable: remedy(
     'hash',

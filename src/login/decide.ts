@@ -2,10 +2,13 @@
  * The way of one login: the rooms in their order, which nobody else knows.
  *
  *   address > admit > account > verify > plan > gate > apply
+ *                       ^        |
+ *                       +-reread-+ once, where the password did not match
  *
  * There is one way for warm and cold, first and thousandth login. A room that answers at once is not awaited.
  */
 import { ownerOf, withRows, type Account } from '../account/account.ts'
+import { isHashHidden } from '../account/hidden-hash.ts'
 import { isLocked } from '../account/lock.ts'
 import type { Accounts } from '../account/accounts.ts'
 import { isHosted } from '../account/needs-directory.ts'
@@ -85,7 +88,7 @@ function look(way: Way, looks: number): Soon<Outcome> {
 /** `overtaken`: the rows were changed by others before ours were written; nothing was. */
 function fromAccount(way: Way): Soon<Outcome | 'overtaken'> {
   const { address, request, rooms } = way
-  return whenThere(rooms.accounts.get(address), (account) => {
+  return whenThere(rooms.accounts.get(address, way.ticket.networks), (account) => {
     if (!isHosted(account.stored)) return refusal('domain_not_hosted', address)
     // First, as in mailcow: SOGo sends its own password far more often than a user's.
     const matching = request.service === 'sogo' ? rooms.sogoPassword?.matches(request.secret) : undefined
@@ -100,10 +103,10 @@ function fromVerify(account: Account, way: Way, maybeSogos: boolean): Soon<Outco
   const { address, request, ticket, rooms } = way
   const verifying = rooms.verifier.verify(account, request.secret, ticket)
   return whenThere(verifying, (verification) => {
-    if (verification.kind !== 'match') {
-      const why = maybeSogos ? 'sogo_password_unknown' : whyNot(account, verification)
-      return about(account, refusal(why, address), rooms)
-    }
+    if (verification.kind !== 'match')
+      return maybeSogos
+        ? about(account, refusal('sogo_password_unknown', address), rooms)
+        : fromMismatch(account, verification, way)
     const { candidate } = verification
     if (!(verifying instanceof Promise)) return open(account, candidate, way)
     // Its comparison may have waited for seconds: what was revoked or locked meanwhile counts as for who asks now.
@@ -111,6 +114,28 @@ function fromVerify(account: Account, way: Way, maybeSogos: boolean): Soon<Outco
       const current = now === account ? candidate : candidateNow(now, candidate)
       return current === undefined || !isHosted(now.stored) ? 'overtaken' : open(now, current, way)
     })
+  })
+}
+
+/**
+ * What did not match is refused only by what the directory has now: the account is read once more, and where it changed
+ * meanwhile, its hashes are compared. What cannot be read is not known, of whatever name.
+ */
+function fromMismatch(account: Account, verification: NoMatch, way: Way): Soon<Outcome | 'overtaken'> {
+  const { address, request, ticket, rooms } = way
+  const refused = (now: Account, why: Why) => about(now, refusal(why, address), rooms)
+  if (!rests(account, verification)) return refused(account, whyNot(account, verification))
+  const isMain = verification.kind !== 'mismatch' || verification.tagged === undefined
+  const rereading = rooms.accounts.reread(address, { asker: ticket.networks, isMain })
+  return whenThere(rereading, (reread) => {
+    if (reread.kind === 'refused') return refused(account, reread.why)
+    const now = reread.account
+    if (now.directory === account.directory && now.stored === account.stored)
+      return refused(now, whyNot(now, verification))
+    if (!isHosted(now.stored)) return 'overtaken'
+    return whenThere(rooms.verifier.verify(now, request.secret, ticket), (second) =>
+      second.kind === 'match' ? open(now, second.candidate, way) : refused(now, whyNot(now, second)),
+    )
   })
 }
 
@@ -172,11 +197,19 @@ function bySogo(account: Account, { address, request, rooms }: Way): Outcome {
   return success(account, SOGO, false, rooms)
 }
 
+type NoMatch = Exclude<Verification, { kind: 'match' }>
+
+/** Whether a refusal rests on what was remembered: else it is one that nobody knows enough for, and reading helps not. */
+export function rests(account: Account, verification: NoMatch): boolean {
+  return verification.kind !== 'busy' && ownerOf(account).kind !== 'unknown'
+}
+
 /** Why a password did not match. What the directory did not tell may have been the right hash: not a mismatch then. */
-export function whyNot(account: Account, verification: Exclude<Verification, { kind: 'match' }>): Why {
+export function whyNot(account: Account, verification: NoMatch): Why {
   if (verification.kind === 'busy') return 'busy'
   const owner = ownerOf(account)
   if (owner.kind === 'unknown') return owner.why
+  if (owner.kind === 'user' && isHashHidden(owner.user, owner.profile)) return 'hash_hidden'
   switch (verification.kind) {
     case 'mismatch':
       return verification.tagged === undefined ? 'hash_differs' : 'app_password_differs'

@@ -200,6 +200,26 @@ export const REASONS = {
     verdict: 'temp_fail',
     meaning: 'The directory answered with a user of another e-mail address.',
   },
+  hash_hidden: {
+    verdict: 'temp_fail',
+    meaning:
+      'The realm hides the password attribute from our client (its user profile), and no hash of the user that was seen before is young enough.',
+  },
+  reread_failed: {
+    verdict: 'temp_fail',
+    meaning:
+      'The password did not match what was remembered, and the directory did not answer whether that is so still.',
+  },
+  reread_refused: {
+    verdict: 'temp_fail',
+    meaning:
+      'The password did not match what was remembered, and too many wrong passwords come in for each to be held against the directory of now.',
+  },
+  lookups_spent: {
+    verdict: 'temp_fail',
+    meaning:
+      'Too many names that nobody has, or wrong passwords, came from that network or in all: for now the directory is not asked about more of them.',
+  },
   too_many_app_passwords: {
     verdict: 'temp_fail',
     meaning:

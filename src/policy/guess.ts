@@ -14,8 +14,10 @@ export type GuessKind = 'account' | 'app' | 'name'
 const TRIED: ReadonlySet<string> = new Set([
   // Compared with 20 app passwords and the main one. Who has the 21st counts once, however often the client comes.
   'too_many_app_passwords',
-  // Wrong by a record that may be old, and the budget for reading it again is spent.
+  // Wrong by a record that may be old, which cannot be read again, or may not for want of budget.
   'reread_refused',
+  'reread_failed',
+  'lookups_spent',
 ])
 
 /** What the outcome counts as; undefined where nothing was guessed, or nothing is known. */

@@ -66,7 +66,7 @@ export interface Store {
 }
 
 /** The store section with its password in place, and where a relative SQLite path starts. */
-export type StoreOptions = StoreConfig & { readonly dataDir: string }
+export type StoreOptions = Omit<StoreConfig, 'outage_minutes'> & { readonly dataDir: string }
 
 export interface StoreContext {
   readonly clock: Clock

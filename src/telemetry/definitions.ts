@@ -10,6 +10,7 @@ interface MetricDefinition {
 /** Warm logins take microseconds, an answer is due within 8 s. */
 const LOGIN_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8]
 const WAIT_BUCKETS = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8]
+const AGE_BUCKETS = [120, 300, 900, 3600, 10_800, 21_600, 43_200, 86_400]
 const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15]
 
 export const METRICS = {
@@ -85,6 +86,27 @@ export const METRICS = {
     type: 'gauge',
     labels: [],
     help: 'Changed users that are to be looked up again.',
+  },
+  mailpassd_directory_down: {
+    type: 'gauge',
+    labels: [],
+    help: '1 while the directory is down: it is asked once a second, and old records serve.',
+  },
+  mailpassd_old_records_served_age_seconds: {
+    type: 'histogram',
+    labels: [],
+    help: 'Age of records that answered because the directory did not.',
+    buckets: AGE_BUCKETS,
+  },
+  mailpassd_old_rows_served_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Logins that rested on remembered rows because the database did not answer.',
+  },
+  mailpassd_unproven_put_off_total: {
+    type: 'counter',
+    labels: ['why'],
+    help: 'Passwords that did not match, and names not looked up, that were put off (temp_fail) rather than refused.',
   },
   mailpassd_records: { type: 'gauge', labels: [], help: 'Accounts remembered in memory.' },
   mailpassd_directory_mass_change_held: {
@@ -183,6 +205,7 @@ export const LABEL_MEANINGS = {
     'late (came after its deadline), no_time (by the estimate not to be answered in time), overtaken (waited, and cannot be answered in time any more), lane_full, share_full (of its network), pair_full (of its mailbox and network), fault, closed; see operating.md',
   request: 'what was asked for: lookup, lookup_by_id, events, event_settings …',
   result: 'ok, or the code of the error as in docs/errors.md',
+  why: 'the reason as in errors.md: lookups_spent, reread_failed, reread_refused or store_down',
   map: 'name of the map that was asked, or other',
   answer: 'OK, NOTFOUND, TEMP (not known now) or PERM (no such map, or a malformed request)',
   consumer: 'who the work is for, such as dovecot: and the name of an endpoint',

@@ -42,6 +42,14 @@ export interface PasswordPoolMetrics {
   recordPasswordShed(lane: string, cause: string): void
 }
 
+/** What the memory of accounts reports of answers that rest on old parts, or are put off. */
+export interface AccountMetrics {
+  recordOldRecordServed(ageMs: number): void
+  recordOldRowsServed(): void
+  /** `why` is one of login/why.ts. */
+  recordPutOff(why: string): void
+}
+
 /** Gauges are read when somebody asks; each is a function that costs nothing. */
 export interface GaugeSources {
   readonly passwordPool?: () => {
@@ -52,6 +60,7 @@ export interface GaugeSources {
   }
   readonly records?: () => number
   readonly massChangeHeld?: () => number
+  readonly directoryDown?: () => boolean
   readonly saslConnections?: () => number
   readonly socketmapConnections?: () => number
   readonly loginLogPending?: () => number
@@ -70,7 +79,8 @@ interface OutboxWaiting {
   readonly oldestSeconds: number
 }
 
-export interface Metrics extends LoginMetrics, DirectoryMetrics, MapMetrics, PasswordPoolMetrics {
+export interface Metrics
+  extends LoginMetrics, DirectoryMetrics, AccountMetrics, MapMetrics, PasswordPoolMetrics {
   recordDroppedLogLine(): void
   recordAlarm(alarm: string): void
   /** Logins since the start, by verdict. */
@@ -166,6 +176,13 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   })
   gauge('mailpassd_directory_events_read', () => (sources.directoryEvents?.().isOnTime === true ? 1 : 0))
   gauge('mailpassd_directory_changes_pending', () => sources.directoryEvents?.().pending ?? 0)
+  gauge('mailpassd_directory_down', () => (sources.directoryDown?.() === true ? 1 : 0))
+  const oldRecords = new Histogram<string>({
+    ...definition('mailpassd_old_records_served_age_seconds'),
+    buckets: [...METRICS.mailpassd_old_records_served_age_seconds.buckets],
+  })
+  const oldRows = counter('mailpassd_old_rows_served_total')
+  const putOff = counter('mailpassd_unproven_put_off_total')
   gauge('mailpassd_records', () => sources.records?.() ?? 0)
   gauge('mailpassd_directory_mass_change_held', () => sources.massChangeHeld?.() ?? 0)
   gauge('mailpassd_sasl_connections', () => sources.saslConnections?.() ?? 0)
@@ -222,6 +239,15 @@ export function createMetrics(options: { readonly version: string }): Metrics {
     recordDirectoryRequest(request, result, durationMs) {
       directoryRequests.inc({ request, result })
       directoryDuration.observe({ request }, durationMs / 1000)
+    },
+    recordOldRecordServed(ageMs) {
+      oldRecords.observe(ageMs / 1000)
+    },
+    recordOldRowsServed() {
+      oldRows.inc()
+    },
+    recordPutOff(why) {
+      putOff.inc({ why })
     },
     recordMapLookup(map, answer, durationMs) {
       mapLookups.inc({ map, answer })

@@ -22,9 +22,13 @@ export interface StatusSources {
       /** Monotonic. */
       readonly answeredAtMs: number | undefined
       readonly failedAtMs: number | undefined
+      readonly downSinceMs: number | undefined
     }
-    /** The oldest record that answers while the directory does not. */
+    /** The oldest record that answers when a call fails, and while the directory is down. */
     readonly staleMs: number
+    readonly outageMs: number
+    /** Age of the oldest that served of late. */
+    readonly oldestServedMs: () => number | undefined
   }
   readonly accounts: () => number
   readonly memoEntries: () => number
@@ -143,15 +147,22 @@ function passwordsStatus(figures: ReturnType<StatusSources['passwords']>): Statu
 }
 
 function directoryStatus(directory: StatusSources['directory'], nowMs: number): Status['directory'] {
-  const { failure, answeredAtMs, failedAtMs } = directory.health()
+  const { failure, answeredAtMs, failedAtMs, downSinceMs } = directory.health()
+  const isDown = downSinceMs !== undefined
   const isAsked = answeredAtMs !== undefined || failure !== undefined
   return {
     where: directory.where,
-    state: failure !== undefined ? 'failing' : isAsked ? 'ok' : 'not_asked',
+    state: isDown ? 'down' : failure !== undefined ? 'failing' : isAsked ? 'ok' : 'not_asked',
     error: failure ?? null,
     answered_age_ms: ageOf(answeredAtMs, nowMs),
     failed_age_ms: ageOf(failedAtMs, nowMs),
-    serving_records_up_to_ms: failure === undefined ? null : directory.staleMs,
+    down_age_ms: ageOf(downSinceMs, nowMs),
+    serving_records_up_to_ms: isDown
+      ? (directory.oldestServedMs() ?? null)
+      : failure === undefined
+        ? null
+        : directory.staleMs,
+    records_limit_ms: isDown ? Math.max(directory.outageMs, directory.staleMs) : null,
   }
 }
 

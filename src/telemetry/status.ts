@@ -30,11 +30,17 @@ export const Status = Type.Object(
     }),
     directory: Type.Object({
       where: Type.String(),
-      state: Type.Enum(['ok', 'failing', 'not_asked'], { description: 'As its last call ended.' }),
+      state: Type.Enum(['ok', 'failing', 'down', 'not_asked'], {
+        description: 'As its last call ended; down: several failed, and it is asked once a second alone.',
+      }),
       error: nullable(Type.String({ description: 'Code of the last error, while it fails.' })),
       answered_age_ms: Age('Since it last answered'),
       failed_age_ms: Age('Since it last failed'),
-      serving_records_up_to_ms: Age('The oldest record that answers while it fails'),
+      down_age_ms: Age('Since it is down'),
+      serving_records_up_to_ms: Age(
+        'While it fails the oldest record that answers; while it is down, that did',
+      ),
+      records_limit_ms: Age('The oldest record that answers while it is down'),
     }),
     memory: Type.Object({
       accounts: Count('Accounts remembered.'),

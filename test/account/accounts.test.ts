@@ -38,6 +38,8 @@ function memory(limits: { maxAccounts?: number } = {}) {
       unknownMs: 30_000,
       waitMs: 2000,
       staleMs: 300_000,
+      outageMs: 86_400_000,
+      storeOutageMs: 900_000,
       ...limits,
     },
   })

@@ -34,6 +34,8 @@ function saslAccess(wish: { settings?: DirectorySettings } = {}) {
     unknownMs: 30_000,
     waitMs: 2000,
     staleMs: 300_000,
+    outageMs: 86_400_000,
+    storeOutageMs: 900_000,
   }
   const accounts = new AccountMemory({ source, directory, settings, clock, logger: silentLogger, limits })
   const parts = {

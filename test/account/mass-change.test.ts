@@ -204,6 +204,8 @@ t.test('a login is decided by what was known, and asks no more often than otherw
       unknownMs: 30_000,
       waitMs: 2000,
       staleMs: 300_000,
+      outageMs: 86_400_000,
+      storeOutageMs: 900_000,
     },
   })
   await accounts.get(name)

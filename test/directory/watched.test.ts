@@ -3,6 +3,8 @@ import t from 'tap'
 import type { Directory, Lookup } from '../../src/directory/directory.ts'
 import { watchDirectory } from '../../src/directory/watched.ts'
 import { MailpassdError } from '../../src/errors.ts'
+import { silentLogger } from '../../src/telemetry/logger.ts'
+import { profile } from '../fakes/accounts.ts'
 import { FakeClock, settle } from '../fakes/clock.ts'
 
 const ABSENT: Lookup = { kind: 'absent' }
@@ -20,13 +22,14 @@ function watchedByHand() {
     findById: async () => undefined,
     count: async () => 0,
     page: async () => [],
-    profile: () => Promise.reject(new Error('not asked here')),
+    profile: async () => profile,
     close: async () => {},
   }
   const recorded: string[] = []
   const record = (request: string, result: string, durationMs: number) =>
     recorded.push(`${request} ${result} ${durationMs}`)
-  return { clock, asked, recorded, watched: watchDirectory(directory, { clock, waitMs: 2000, record }) }
+  const watched = watchDirectory(directory, { clock, logger: silentLogger, waitMs: 2000, record })
+  return { clock, asked, recorded, watched }
 }
 
 t.test('the last call counts', async (t) => {

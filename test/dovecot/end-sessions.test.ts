@@ -105,5 +105,6 @@ function storeOf(freshSeconds: number) {
     connections: 1,
     timeout_ms: 1000,
     fresh_seconds: freshSeconds,
+    outage_minutes: 15,
   }
 }

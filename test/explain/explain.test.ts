@@ -53,7 +53,7 @@ function explainer(situation: Situation = {}) {
   const { rows = [] } = situation
   const explain = createExplain({
     policy: openPolicy,
-    accounts: { get: situation.account ?? (() => account) },
+    accounts: { get: situation.account ?? (() => account), putOff: () => undefined },
     settings: () => settings,
     hashes: createPasswordPool({ allowWeak: false, argon2MemoryMib: 64, workers: 1, clock }),
     names: { appPasswordNames: async () => situation.names ?? new Map() },

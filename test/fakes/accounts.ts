@@ -9,6 +9,7 @@ import type {
 import type { DirectorySource } from '../../src/account/directory-record.ts'
 import type { DirectorySettings } from '../../src/config/settings.ts'
 import type { Lookup } from '../../src/directory/directory.ts'
+import type { ErrorCode } from '../../src/errors.ts'
 import type { DirectoryProfile, DirectoryUser } from '../../src/directory/user.ts'
 import { parseAddress, type Address } from '../../src/login/address.ts'
 import { USER_ACL_DEFAULTS, type MailboxTemplate } from '../../src/mailbox/template.ts'
@@ -124,6 +125,11 @@ export class FakeDirectory implements DirectorySource {
   calls = 0
   answer: () => Promise<Lookup> = () => Promise.resolve({ kind: 'found', user: jane })
   profileAnswer: DirectoryProfile = profile
+  down: ErrorCode | undefined
+
+  downBy(): ErrorCode | undefined {
+    return this.down
+  }
 
   findByEmail(): Promise<Lookup> {
     this.calls += 1

@@ -60,6 +60,8 @@ function house({ appPasswords, stored, user }: Situation) {
     unknownMs: 3e4,
     waitMs: 2e3,
     staleMs: 3e5,
+    outageMs: 86_400_000,
+    storeOutageMs: 900_000,
   }
   const accounts = new AccountMemory({
     source,

@@ -97,6 +97,8 @@ function house(situation: Situation = {}) {
     unknownMs: 30_000,
     waitMs: 2000,
     staleMs: 300_000,
+    outageMs: 86_400_000,
+    storeOutageMs: 900_000,
   }
   const accounts = new AccountMemory({
     source,

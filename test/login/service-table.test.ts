@@ -149,6 +149,7 @@ t.test('services x credentials x flags x doors', async (t) => {
         return { kind: 'found', user }
       },
       profile: async () => profile,
+      downBy: () => undefined,
     },
     settings: () => settings,
     clock: systemClock,
@@ -160,6 +161,8 @@ t.test('services x credentials x flags x doors', async (t) => {
       unknownMs: 30_000,
       waitMs: 2000,
       staleMs: 300_000,
+      outageMs: 86_400_000,
+      storeOutageMs: 900_000,
     },
   })
   const pool: HashVerifier = {

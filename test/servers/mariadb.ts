@@ -119,7 +119,7 @@ export async function startMariadb(workDir: string, wantedPort?: number): Promis
 }
 
 /** The store section of the configuration, for a database of a test. */
-export type TestStoreConfig = StoreConfig & { readonly dataDir: string }
+export type TestStoreConfig = Omit<StoreConfig, 'outage_minutes'> & { readonly dataDir: string }
 
 export interface TestDatabase {
   readonly name: string

@@ -1,11 +1,15 @@
 /** What the daemon says of itself, from sources in every state; and logins of the last minute. */
 import t from 'tap'
+import { directoryDownText } from '../../src/telemetry/outage-text.ts'
 import { Compile } from 'typebox/compile'
 import { MailpassdError } from '../../src/errors.ts'
 import { startLastMinute } from '../../src/telemetry/last-minute.ts'
 import { readStatus, type StatusSources } from '../../src/telemetry/read-status.ts'
 import { Status } from '../../src/telemetry/status.ts'
 import { FakeClock } from '../fakes/clock.ts'
+
+const WELL = { failure: undefined, answeredAtMs: undefined, failedAtMs: undefined, downSinceMs: undefined }
+const LIMITS = { staleMs: 300_000, outageMs: 86_400_000, oldestServedMs: () => undefined }
 
 function sources(clock: FakeClock, change: Partial<StatusSources> = {}): StatusSources {
   return {
@@ -16,8 +20,8 @@ function sources(clock: FakeClock, change: Partial<StatusSources> = {}): StatusS
     store: { where: 'SQLite x', ping: async () => {} },
     directory: {
       where: 'realm file x',
-      health: () => ({ failure: undefined, answeredAtMs: clock.monotonicMs() - 5, failedAtMs: undefined }),
-      staleMs: 300_000,
+      health: () => ({ ...WELL, answeredAtMs: clock.monotonicMs() - 5 }),
+      ...LIMITS,
     },
     accounts: () => 3,
     memoEntries: () => 4,
@@ -101,8 +105,9 @@ t.test('nothing works, and it is told', async (t) => {
           failure: 'directory_unavailable',
           answeredAtMs: undefined,
           failedAtMs: clock.monotonicMs(),
+          downSinceMs: undefined,
         }),
-        staleMs: 300_000,
+        ...LIMITS,
       },
       outboxPending: () => Promise.reject(down),
       changes: () => ({ lastId: undefined, readAtMs: undefined, isFailing: true }),
@@ -117,6 +122,31 @@ t.test('nothing works, and it is told', async (t) => {
     outbox_pending: null,
     changes: { last_id: null, failing: true },
   })
+})
+
+t.test('a directory that is down, and how old the records are that serve', async (t) => {
+  const clock = new FakeClock()
+  const told = (oldestServedMs: number | undefined) =>
+    readStatus(
+      sources(clock, {
+        directory: {
+          where: 'Keycloak x',
+          health: () => ({ ...WELL, failure: 'directory_unavailable', downSinceMs: clock.monotonicMs() - 9 }),
+          ...LIMITS,
+          oldestServedMs: () => oldestServedMs,
+        },
+      }),
+    )
+  t.match((await told(3_480_000)).directory, {
+    state: 'down',
+    down_age_ms: 9,
+    serving_records_up_to_ms: 3_480_000,
+    records_limit_ms: 86_400_000,
+  })
+  t.match((await told(undefined)).directory, { state: 'down', serving_records_up_to_ms: null })
+  t.equal(directoryDownText(3_480_000), 'directory down, serving records up to 58 minutes old')
+  t.equal(directoryDownText(1), 'directory down, serving records up to 1 minute old')
+  t.equal(directoryDownText(null), 'directory down, no old records serve yet')
 })
 
 t.test('the last minute', async (t) => {

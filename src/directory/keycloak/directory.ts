@@ -191,7 +191,7 @@ export function createKeycloakDirectory(
       // More than was asked for is no page.
       return values.slice(0, wish.max).map((value) => parseEntry(value, names))
     },
-    profile: () => profile.get(),
+    profile: (sinceMs) => profile.get(sinceMs),
     changes: createChangeFeed({
       endpoints,
       read: (what, path) => read(what, path, feedHttp),

@@ -8,6 +8,8 @@ export interface Readiness {
   readonly ready: boolean
   /** What does not work or serves from memory, as short constants: `directory_down` … */
   readonly degraded: readonly string[]
+  /** The same for people, where there is more to say. */
+  readonly notes?: readonly string[]
 }
 
 /** A probe that waits longer has its answer: not ready. */
@@ -15,7 +17,13 @@ const PROBE_WITHIN_MS = 2000
 
 const Health = Type.Object({ status: Type.Enum(['ok']) }, { description: 'The process answers.' })
 const Ready = Type.Object(
-  { ready: Type.Boolean(), degraded: Type.Array(Type.String(), { description: 'What does not work.' }) },
+  {
+    ready: Type.Boolean(),
+    degraded: Type.Array(Type.String(), { description: 'What does not work.' }),
+    notes: Type.Array(Type.String(), {
+      description: 'The same for people: directory down, serving records up to 58 minutes old.',
+    }),
+  },
   { description: 'Whether known users can log in.' },
 )
 
@@ -70,8 +78,8 @@ export function addHealthRoutes(
       },
     },
     async (_request, reply) => {
-      const { ready, degraded } = await probe()
-      return reply.code(ready ? 200 : 503).send({ ready, degraded: [...degraded] })
+      const { ready, degraded, notes = [] } = await probe()
+      return reply.code(ready ? 200 : 503).send({ ready, degraded: [...degraded], notes: [...notes] })
     },
   )
 }

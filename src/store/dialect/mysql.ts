@@ -28,7 +28,7 @@ function sessionSetup(timeoutMs: number): string {
 }
 
 /** A pool on MariaDB. Nothing connects before the first statement, so that a daemon starts while it is down. */
-export function connectMysql(config: StoreConfig, clock: Clock): Dialect {
+export function connectMysql(config: Omit<StoreConfig, 'outage_minutes'>, clock: Clock): Dialect {
   const { host, port, socket, database, user } = config
   const db = new Kysely<Tables>({
     dialect: {

@@ -423,6 +423,7 @@ t.test('admin: health, readiness, metrics, and logins that say why', async (t) =
   t.strictSame((await admin.inject({ url: '/readyz', headers: bearer('read') })).json(), {
     ready: true,
     degraded: [],
+    notes: [],
   })
   const metrics = await admin.inject({ url: '/metrics', headers: bearer('read') })
   t.match(metrics.headers['content-type'], /^text\/plain; version=0\.0\.4/)
@@ -444,12 +445,15 @@ t.test('admin: health, readiness, metrics, and logins that say why', async (t) =
 
   const down = setUp(t, { readiness: async () => ({ ready: false, degraded: ['store_down'] }) }).admin
   const answer = await down.inject({ url: '/readyz', headers: bearer('read') })
-  t.strictSame([answer.statusCode, answer.json()], [503, { ready: false, degraded: ['store_down'] }])
+  t.strictSame(
+    [answer.statusCode, answer.json()],
+    [503, { ready: false, degraded: ['store_down'], notes: [] }],
+  )
   const broken = setUp(t, { readiness: () => Promise.reject(new Error('x')) }).admin
   t.equal((await broken.inject({ url: '/readyz', headers: bearer('read') })).statusCode, 503)
   const hanging = setUp(t, { readiness: () => new Promise(() => {}) })
   const late = hanging.admin.inject({ url: '/readyz', headers: bearer('read') })
   while (hanging.clock.pendingTimers === 0) await new Promise((resolve) => setImmediate(resolve))
   await hanging.clock.advance(2000)
-  t.strictSame((await late).json(), { ready: false, degraded: ['deadline'] })
+  t.strictSame((await late).json(), { ready: false, degraded: ['deadline'], notes: [] })
 })
