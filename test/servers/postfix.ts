@@ -69,6 +69,8 @@ smtpd_hard_error_limit = 1000
 smtpd_junk_command_limit = 1000
 smtpd_peername_lookup = no
 smtpd_error_sleep_time = 0
+# Tests speak for clients of other addresses.
+smtpd_authorized_xclient_hosts = 127.0.0.1
 `
 }
 
