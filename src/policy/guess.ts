@@ -2,7 +2,7 @@
  * Which outcomes are guesses, and at what. What counts is decided by what a stranger could have learned: where a wrong
  * password and an unknown name look alike, they count alike, or the penalty would tell them apart.
  */
-import type { Outcome } from '../login/outcome.ts'
+import type { Outcome, Why } from '../login/outcome.ts'
 
 /**
  * `account`: a password for a mailbox, whether there is one or not. `app`: meant for one app password, by its tag; it
@@ -10,8 +10,8 @@ import type { Outcome } from '../login/outcome.ts'
  */
 export type GuessKind = 'account' | 'app' | 'name'
 
-/** "Don't know" after which a password is as good as tried; by their names, each said once in login/why.ts. */
-const TRIED: ReadonlySet<string> = new Set([
+/** "Don't know" after which a password is as good as tried. */
+const TRIED: ReadonlySet<Why> = new Set([
   // Compared with 20 app passwords and the main one. Who has the 21st counts once, however often the client comes.
   'too_many_app_passwords',
   // Wrong by a record that may be old, which cannot be read again, or may not for want of budget.

@@ -40,6 +40,7 @@ function house() {
     findByEmail: (email: string) =>
       Promise.resolve(email === JANE ? { kind: 'found' as const, user: jane } : { kind: 'absent' as const }),
     profile: () => Promise.resolve(profile),
+    downBy: () => undefined,
   }
   const accounts = new AccountMemory({
     source,
@@ -54,6 +55,8 @@ function house() {
       unknownMs: 30_000,
       waitMs: 2000,
       staleMs: 300_000,
+      outageMs: 86_400_000,
+      storeOutageMs: 900_000,
     },
   })
   const pool = new CountingPool()

@@ -176,8 +176,11 @@ t.test('what is no guess at the account does not touch it', async (t) => {
   const { attempt, rates, clock } = guard()
   for (let index = 0; index < 60; index += 1) attempt({ password: `guess ${index}` }, 'domain_not_hosted')
   t.equal(rates.total('n:192.0.2.1/32', clock.nowMs()), 1, 'one name is one, whatever was tried with it')
-  attempt({ password: 'x' }, 'too_many_app_passwords')
-  t.equal(rates.total(`a:${JANE}`, clock.nowMs()), 1, 'twenty hashes were compared')
+  const tried = ['too_many_app_passwords', 'reread_refused', 'reread_failed'] as const
+  for (const [index, why] of tried.entries()) {
+    attempt({ password: why }, why)
+    t.equal(rates.total(`a:${JANE}`, clock.nowMs()), index + 1, `${why}: as good as tried`)
+  }
 })
 
 t.test('an operator sees what is charged, and who waits', async (t) => {
