@@ -48,7 +48,9 @@ export async function measure(
 ): Promise<Measured> {
   const beforeUs = subject.cpuUs()
   const figures = await runLoad(bench.programs.client, subject[transport], credentialsFile, wish)
-  return { ...figures, cpuUs: (subject.cpuUs() - beforeUs) / Math.max(1, figures.answers) }
+  // Without an answer there is no figure: NaN meets no goal.
+  const cpuUs = figures.answers === 0 ? Number.NaN : (subject.cpuUs() - beforeUs) / figures.answers
+  return { ...figures, cpuUs }
 }
 
 /**

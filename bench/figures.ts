@@ -10,8 +10,9 @@ export function quantile(values: readonly number[], share: number): number {
   return ordered[Math.min(ordered.length - 1, Math.floor(share * ordered.length))] ?? Number.NaN
 }
 
-/** The middle one, or the mean of the two in the middle; NaN where there are none. */
+/** The middle one, or the mean of the two in the middle; NaN where there are none, or one of them was not measured. */
 export function median(values: readonly number[]): number {
+  if (values.some(Number.isNaN)) return Number.NaN
   const ordered = sorted(values)
   const middle = ordered.length / 2
   const upper = ordered[Math.floor(middle)] ?? Number.NaN

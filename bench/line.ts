@@ -38,7 +38,8 @@ export function digits(value: number): string {
 
 /** Microseconds as people read them. */
 export function timeText(us: number): string {
-  if (!Number.isFinite(us)) return 'never'
+  if (Number.isNaN(us)) return '-'
+  if (us === Infinity) return 'never'
   if (us >= 1_000_000) return `${digits(us / 1_000_000)} s`
   return us >= 1000 ? `${digits(us / 1000)} ms` : `${digits(us)} us`
 }

@@ -9,6 +9,7 @@ t.test('medians and quantiles', async (t) => {
   t.equal(median([3, 1, 2]), 2)
   t.equal(median([4, 1, 2, 3]), 2.5)
   t.ok(Number.isNaN(median([])))
+  t.ok(Number.isNaN(median([1, Number.NaN, 2])), 'a round that was not measured is not passed over')
   const hundred = Array.from({ length: 100 }, (_, at) => 99 - at)
   t.equal(quantile(hundred, 0), 0)
   t.equal(quantile(hundred, 0.99), 99)
