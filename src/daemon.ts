@@ -89,6 +89,7 @@ export async function startDaemon(
   const lastMinute = startLastMinute(() => metrics.loginsByVerdict(), clock)
   house.log.start()
   await house.guarding.start(PENALTIES_WITHIN_MS)
+  house.records.start()
   const sweep = startAppPasswordSweep({ rows: house.store.appPasswords, clock, logger })
   // Not waited for: a warning now, in place of one when SOGo comes.
   void house.sogoPassword?.look()
@@ -151,6 +152,7 @@ export async function startDaemon(
           outageMs: house.limits.outageMs,
           oldestServedMs: house.oldestServedMs,
         },
+        records: () => house.records.keeping.state(),
         accounts: () => house.accounts.size,
         memoEntries: () => house.memo.size,
         passwords: () => house.pool.figures(),
@@ -176,7 +178,7 @@ export async function startDaemon(
         changed: (address) => house.accounts.changed({ kind: 'mailbox', address }),
         clock,
       }),
-      keeping: house.keeping,
+      keeping: house.records.keeping,
       loginLog: house.store.loginLog,
       status,
       metrics,

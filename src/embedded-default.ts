@@ -15,6 +15,8 @@ export const TRY_ADDRESS = `demo@${TRY_DOMAIN}`
 
 export interface EmbeddedDefault {
   readonly token: string
+  /** Of the snapshot; in hex. */
+  readonly snapshotKey: string
   /** The password of the user made here; absent when the realm file is somebody's own. */
   readonly password: string | undefined
   /** Settles when the realm file is there: its hash takes a tenth of a second, in which the daemon can start. */
@@ -28,11 +30,12 @@ export interface EmbeddedDefault {
  */
 export async function prepareEmbeddedDefault(dataDir: string, realmFile: string): Promise<EmbeddedDefault> {
   const token = await keepSecret(join(dataDir, 'token'))
+  const snapshotKey = await keepSecret(join(dataDir, 'snapshot-key'), () => randomBytes(32).toString('hex'))
   const passwordFile = join(dataDir, 'demo-password')
   if (await isThere(realmFile))
-    return { token, password: await readSecret(passwordFile), realmFile: Promise.resolve() }
+    return { token, snapshotKey, password: await readSecret(passwordFile), realmFile: Promise.resolve() }
   const password = await keepSecret(passwordFile)
-  return { token, password, realmFile: makeRealmFile(realmFile, password) }
+  return { token, snapshotKey, password, realmFile: makeRealmFile(realmFile, password) }
 }
 
 async function makeRealmFile(path: string, password: string): Promise<void> {
@@ -58,10 +61,10 @@ async function readSecret(path: string): Promise<string | undefined> {
 }
 
 /** The secret in this file, made at random when the file is not there. */
-async function keepSecret(path: string): Promise<string> {
+async function keepSecret(path: string, make = () => randomBytes(24).toString('base64url')): Promise<string> {
   const kept = await readSecret(path)
   if (kept !== undefined) return kept
-  const made = randomBytes(24).toString('base64url')
+  const made = make()
   try {
     const file = await open(path, 'w', 0o600)
     try {

@@ -6,10 +6,7 @@ import { availableParallelism } from 'node:os'
 import { openAlarmConsumers } from './alarm/open.ts'
 import { createAlarms } from './alarm/raise.ts'
 import { AccountMemory } from './account/accounts.ts'
-import { createKeeping } from './account/keeping.ts'
 import { createMailMaps } from './account/maps/mail-maps.ts'
-import { MassChangeGuard } from './account/mass-change.ts'
-import { RecordBook } from './account/record-book.ts'
 import { LookupBudget } from './account/lookup-budget.ts'
 import { OldServed } from './account/old-served.ts'
 import { createUserDb } from './account/userdb.ts'
@@ -33,6 +30,7 @@ import { createApply } from './mailbox/apply.ts'
 import { besideOf, openConsumers } from './mailcow/consumers.ts'
 import { openF2b } from './mailcow/open-f2b.ts'
 import { createSogoPassword } from './mailcow/sogo-password.ts'
+import { openRecords } from './mirror/open.ts'
 import { isStuck } from './outbox/figures.ts'
 import { createPasswordPool } from './password/pool.ts'
 import { AlarmRules } from './policy/alarm-rules.ts'
@@ -86,9 +84,21 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       'UV_THREADPOOL_SIZE leaves fewer passwords to be compared at a time than configured',
     )
   }
-  const guard = new MassChangeGuard({ clock, logger, maxPercent: config.directory.max_change_percent })
-  const book = new RecordBook(config.memory.accounts, guard)
-  const keeping = createKeeping({ where: directoryPlace(config.directory, dataDir), book, guard })
+  const records = openRecords({
+    config,
+    where: directoryPlace(config.directory, dataDir),
+    directory: directory,
+    rows: store.records,
+    hostedDomains: () => store.domains.names(),
+    // Late where they are read; where nobody keeps any, passes are all there is.
+    areEventsOnTime() {
+      const { state, isOnTime } = events.state()
+      const isRead = state === 'reading' || state === 'failing' || config.directory.events === 'on'
+      return isOnTime || !isRead
+    },
+    clock,
+    logger,
+  })
   const limits = {
     maxAccounts: config.memory.accounts,
     storeFreshMs: config.store.fresh_seconds * 1000,
@@ -101,7 +111,8 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   }
   const oldServed = new OldServed()
   const accounts = new AccountMemory({
-    book,
+    book: records.book,
+    passes: records.passes,
     source: store.accounts,
     directory,
     settings,
@@ -135,7 +146,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     position: store.directoryEvents.position(directoryPlace(config.directory, dataDir)),
     // Nobody else can tell whose sessions there are.
     ...(config.dovecot.endpoints.length === 0 ? {} : { departures: store.directoryEvents }),
-    isHeld: () => guard.isHolding,
+    isHeld: () => records.guard.isHolding,
     clock,
     logger,
   })
@@ -212,7 +223,8 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
   metrics.watch({
     passwordPool: () => pool.figures(),
     records: () => accounts.size,
-    massChangeHeld: () => (guard.isHolding ? guard.state().turned : 0),
+    massChangeHeld: () => (records.guard.isHolding ? records.guard.state().turned : 0),
+    keeping: () => records.figures(),
     directoryDown: () => directory.downBy() !== undefined,
     loginLogPending: () => log.pending(),
     guessing: () => guarding.figures(),
@@ -224,7 +236,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     directory,
     events,
     accounts,
-    keeping,
+    records,
     limits,
     metrics,
     log,
@@ -270,7 +282,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       const waiting = isStoreUp ? await store.outbox.pending().catch(() => []) : []
       const degraded = [
         ...(isStoreUp ? [] : ['store_down']),
-        ...(guard.isHolding ? ['directory_mass_change'] : []),
+        ...(records.guard.isHolding ? ['directory_mass_change'] : []),
         ...(events.isMissed() ? ['directory_events'] : []),
         ...(failure === undefined && !isDown ? [] : ['directory_down']),
         ...(isStuck(waiting, clock.nowMs()) ? ['outbox_stuck'] : []),
@@ -285,6 +297,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
       f2b?.close()
       await Promise.all([log.close(), alarms.close(), guarding.close()])
       await pool.close()
+      await records.stop()
       await Promise.all([directory.close(), store.close()])
       metrics.close()
     },

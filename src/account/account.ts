@@ -23,6 +23,8 @@ export type DirectoryPart =
        * Absent: as the record.
        */
       readonly hashesAtMs?: number
+      /** Read from a page, and nobody knows yet whether a later page has another user with the address. */
+      readonly isUnconfirmed?: true
     }
   /** Not found out, and no record young enough is there. */
   | { readonly kind: 'failed'; readonly why: Why }

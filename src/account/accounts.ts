@@ -24,6 +24,7 @@ import {
 } from './directory-record.ts'
 import { Horizon } from './horizon.ts'
 import { LookupBudget, type Asker } from './lookup-budget.ts'
+import type { Passes } from './passes.ts'
 import { RecordBook } from './record-book.ts'
 import { isHosted, needsDirectory } from './needs-directory.ts'
 import { StoreOutage } from './store-outage.ts'
@@ -95,6 +96,7 @@ export class AccountMemory implements Accounts {
   readonly #unproven: Unproven
   readonly #storeOutage = new StoreOutage()
   readonly #watch: AccountWatch
+  readonly #passes: Passes | undefined
   readonly #rowsHorizon = new Horizon()
   readonly #recordsHorizon = new Horizon()
   readonly #absentHorizon = new Horizon()
@@ -114,6 +116,8 @@ export class AccountMemory implements Accounts {
     /** Absent: as much as by default, and no network is known. */
     readonly budget?: LookupBudget
     readonly watch?: AccountWatch
+    /** Absent: none are made. */
+    readonly passes?: Passes
   }) {
     this.#source = parts.source
     this.#directory = parts.directory
@@ -125,6 +129,7 @@ export class AccountMemory implements Accounts {
     const budget = parts.budget ?? new LookupBudget(20, { isKnownNetwork: () => false })
     this.#unproven = new Unproven(budget, parts.limits.unknownMs)
     this.#watch = parts.watch ?? NOBODY_WATCHES
+    this.#passes = parts.passes
     this.#known = new LRUCache({ max: parts.limits.maxAccounts })
     this.#strangers = new LRUCache({ max: Math.max(1000, Math.floor(parts.limits.maxAccounts / 10)) })
   }
@@ -192,6 +197,7 @@ export class AccountMemory implements Accounts {
         return
       case 'directory_user':
         for (const email of this.#book.emailsOf(event.id)) this.#book.invalidate(email, nowMs)
+        this.#passes?.userChanged(event.id)
         return
       case 'directory_newcomer':
         this.#absentHorizon.move(nowMs)
@@ -307,6 +313,7 @@ export class AccountMemory implements Accounts {
         absentHorizon: this.#absentHorizon,
         book: this.#book,
         servedOld: this.#watch.servedOldRecord,
+        ...(this.#passes === undefined ? {} : { passes: this.#passes }),
       }),
       account: undefined,
     }

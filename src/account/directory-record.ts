@@ -16,6 +16,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { DirectoryPart } from './account.ts'
 import { lostHashes, withoutOldHashes } from './hidden-hash.ts'
 import { Horizon } from './horizon.ts'
+import { NO_PASSES, type Passes } from './passes.ts'
 import type { DirectoryRecordValue as Record, RecordBook } from './record-book.ts'
 
 /** The directory as this room needs it. */
@@ -57,6 +58,7 @@ export class DirectoryRecord {
   readonly #absentHorizon: Horizon
   readonly #book: RecordBook
   readonly #servedOld: ServedOld
+  readonly #passes: Passes
   /** That nobody has this address; the book keeps no such records. */
   #absent: Record | undefined
   #looking: Promise<Record> | undefined
@@ -75,6 +77,7 @@ export class DirectoryRecord {
       absentHorizon: Horizon
       book: RecordBook
       servedOld: ServedOld
+      passes?: Passes
     },
   ) {
     this.#email = email
@@ -86,6 +89,7 @@ export class DirectoryRecord {
     this.#absentHorizon = parts.absentHorizon
     this.#book = parts.book
     this.#servedOld = parts.servedOld
+    this.#passes = parts.passes ?? NO_PASSES
   }
 
   /** True when the directory knows somebody by this address. */
@@ -106,10 +110,13 @@ export class DirectoryRecord {
 
   /** The record when it is fresh, else undefined. Past half its time a look-up starts after the caller answered. */
   fresh(nowMs: number): Record | undefined {
-    const record = this.#record
+    const record = this.#record ?? this.#passes.absence(this.#email, nowMs)
     if (record === undefined) return undefined
     const askedAtMs = this.#book.askedAtMs(this.#email, record)
     if (askedAtMs <= this.#validFromMs) return undefined
+    if (record.lookup.kind === 'absent' && record.atMs <= this.#absentHorizon.atMs) return undefined
+    if (this.#passes.covers(record, nowMs)) return this.#checked(record, nowMs)
+    if (record.isUnconfirmed === true) return undefined
     const freshMs = this.#freshMs(record)
     const ageMs = nowMs - askedAtMs
     if (ageMs > freshMs) return undefined
@@ -137,6 +144,15 @@ export class DirectoryRecord {
    */
   since(sinceMs: number, mayLookUp: boolean): DirectoryPart | Promise<DirectoryPart> {
     const record = this.#record
+    const absence =
+      this.#book.find(this.#email) ?? this.#passes.absence(this.#email, this.#clock.monotonicMs())
+    // Rule 7: what the last complete pass says of a name costs no call.
+    if (
+      absence?.lookup.kind === 'absent' &&
+      absence.atMs > this.#absentHorizon.atMs &&
+      absence.atMs > this.#validFromMs
+    )
+      return absence
     if (record !== undefined && this.#book.askedAtMs(this.#email, record) >= sinceMs)
       return this.#checked(record, this.#clock.monotonicMs())
     const looking = this.#lookingSinceMs >= sinceMs ? this.#looking : undefined
@@ -155,7 +171,15 @@ export class DirectoryRecord {
   }
 
   get #record(): Record | undefined {
-    return this.#book.find(this.#email) ?? this.#absent
+    const record = this.#book.find(this.#email)
+    if (record !== undefined || this.#absent === undefined) return record
+    // A pass may have more to say than a look-up of an hour ago.
+    const nowMs = this.#clock.monotonicMs()
+    return (
+      (nowMs - this.#absent.atMs <= this.#limits.unknownMs
+        ? undefined
+        : this.#passes.absence(this.#email, nowMs)) ?? this.#absent
+    )
   }
 
   /** What was asked for at or before this time does not count. */

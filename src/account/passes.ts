@@ -3,19 +3,22 @@ import type { DirectoryRecordValue } from './record-book.ts'
 
 export interface Passes {
   /**
-   * Records that were asked for at or after this monotonic time are fresh, however old they are. Infinity where passes
-   * are late, or events are, where they are switched on: then look-ups keep records fresh.
+   * Whether the last complete pass read this record, or one before it, and is on time: then it is fresh, however old. Not
+   * while passes are late, or events are, where they are read.
    */
-  freshFromMs(nowMs: number): number
+  covers(record: DirectoryRecordValue, nowMs: number): boolean
   /**
-   * That nobody has this address, where the last complete pass says so and is on time. The same value until the next
-   * pass.
+   * That nobody has this address, where the last complete pass says so, is on time, and the directory answers. The same
+   * value until the next pass.
    */
   absence(email: string, nowMs: number): DirectoryRecordValue | undefined
+  /** The directory user with this id was changed in any way; nobody may know it yet. */
+  userChanged(id: string): void
 }
 
-/** In lookup mode. */
+/** Where no passes are made. */
 export const NO_PASSES: Passes = {
-  freshFromMs: () => Number.POSITIVE_INFINITY,
+  covers: () => false,
   absence: () => undefined,
+  userChanged() {},
 }

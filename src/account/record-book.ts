@@ -17,8 +17,8 @@ export type DirectoryRecordValue = Extract<DirectoryPart, { kind: 'record' }>
 export interface RecordWatcher {
   /** `last` is what was known before. */
   put(email: string, record: DirectoryRecordValue, last: DirectoryRecordValue | undefined): void
-  /** Nobody has the address. */
-  absent(email: string): void
+  /** Nobody has the address, or there was no room for its record. `wasKnown`: there was a record. */
+  gone(email: string, wasKnown: boolean): void
   /** Another record counts than before, without the directory having said anything new. */
   switched(emails: Iterable<string>): void
 }
@@ -40,6 +40,7 @@ export class RecordBook {
       max: maxRecords,
       dispose: (record, email, reason) => {
         if (reason !== 'set') this.#invalidAtMs.delete(email)
+        if (reason === 'evict') this.#watcher?.gone(email, true)
         for (const id of idsOf(record.lookup)) this.#unlink(id, email)
       },
     })
@@ -68,6 +69,18 @@ export class RecordBook {
     return this.#guard?.standIn(email) ?? this.#records.peek(email)
   }
 
+  /** What the directory said last, whether it counts or the guard holds it. */
+  stored(email: string): DirectoryRecordValue | undefined {
+    return this.#records.peek(email)
+  }
+
+  /** A record from the snapshot: for whom there is none yet, and while there is room. Nobody is told. */
+  restore(email: string, record: DirectoryRecordValue): void {
+    if (this.#records.size >= this.#records.max || this.#records.peek(email) !== undefined) return
+    this.#records.set(email, record)
+    for (const id of idsOf(record.lookup)) this.#link(id, email)
+  }
+
   /** Addresses of records that were asked for before this monotonic time. */
   *olderThan(atMs: number): Generator<string> {
     for (const [email, record] of this.#records.entries()) if (record.atMs < atMs) yield email
@@ -89,7 +102,7 @@ export class RecordBook {
     if (record.atMs > (this.#invalidAtMs.get(email) ?? Infinity)) this.#invalidAtMs.delete(email)
     if (record.lookup.kind === 'absent') {
       this.#records.delete(email)
-      this.#watcher?.absent(email)
+      this.#watcher?.gone(email, last !== undefined)
     } else {
       this.#records.set(email, record)
       for (const id of idsOf(record.lookup)) this.#link(id, email)

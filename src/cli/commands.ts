@@ -9,6 +9,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['log', async () => (await import('./log.ts')).log],
   ['status', async () => (await import('./status.ts')).status],
   ['directory status', async () => (await import('./directory.ts')).directoryStatus],
+  ['directory pass', async () => (await import('./directory-pass.ts')).directoryPass],
   ['directory accept', async () => (await import('./directory-accept.ts')).directoryAccept],
   ['hash make', async () => (await import('./hash.ts')).hashMake],
   ['hash verify', async () => (await import('./hash.ts')).hashVerify],

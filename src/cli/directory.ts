@@ -2,7 +2,8 @@
 import { Compile } from 'typebox/compile'
 import type { LoadedConfig } from '../config/load.ts'
 import { EXIT, MailpassdError, type ExitCode } from '../errors.ts'
-import { DirectoryState, type MassChangeBody } from '../telemetry/directory-state.ts'
+import { ageText } from '../explain/amounts.ts'
+import { DirectoryState, type MassChangeBody, type PassBody } from '../telemetry/directory-state.ts'
 import { adminSocketOf, askDaemon } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
 import { CONFIG_OPTIONS_HELP, loadChosenConfig } from './choose-config.ts'
@@ -63,10 +64,54 @@ export function otherVersion(): MailpassdError {
 function print(told: DirectoryState, io: Io): void {
   printFields(io, {
     directory: told.where,
+    mode: told.mode,
     records: `${told.records.count} of at most ${told.records.max}`,
+    ...keptTexts(told, true),
     'mass change': massChangeText(told.mass_change),
   })
   printHeld(told.mass_change, io)
+}
+
+/** Lines on passes and the snapshot, for those who have them. */
+export function keptTexts(told: DirectoryState, all = false): Record<string, string> {
+  const { pass, snapshot, mass_change: change } = told
+  const hasPasses = all || told.mode === 'mirror' || pass.running !== null
+  return {
+    ...(hasPasses ? { passes: passText(told) } : {}),
+    ...(snapshot === null && !all ? {} : { snapshot: snapshotText(snapshot) }),
+    ...(all || change.state === 'watching' ? {} : { 'mass change': massChangeText(change) }),
+  }
+}
+
+function passText({
+  mode,
+  pass: { running, last, complete_age_ms: age, on_time: isOnTime },
+}: DirectoryState): string {
+  const now = running === null ? [] : [runningText(running)]
+  const ended = last === null ? [] : [`last ${lastText(last)}`]
+  const complete = age === null ? 'none is complete yet' : `complete ${ageText(age)} ago`
+  const fresh = mode === 'lookup' ? [] : [isOnTime ? 'on time: logins cost no call' : 'late: logins look up']
+  return [...now, complete, ...fresh, ...ended].join('; ')
+}
+
+/** `1200 of 5000 users read, 800 a second, 5 s left` */
+export function runningText(running: NonNullable<PassBody['running']>): string {
+  const { users, expected, per_second: perSecond, remaining_ms: restMs } = running
+  return `${users} of ${expected} users read, ${perSecond} a second, ${ageText(restMs)} left`
+}
+
+export function lastText(last: NonNullable<PassBody['last']>): string {
+  const { result, users, kept, faults, calls, duration_ms: ms } = last
+  const unread = faults === 0 ? '' : `, ${faults} unreadable`
+  return `${result}: ${users} users, ${kept} of hosted domains${unread}, ${calls} calls in ${ageText(ms)}`
+}
+
+function snapshotText(snapshot: DirectoryState['snapshot']): string {
+  if (snapshot === null) return 'none: directory.snapshot_key_file is not set'
+  const { loading, loaded, written, pending, unreadable, failing } = snapshot
+  const bad = unreadable === 0 ? '' : `, ${unreadable} unreadable`
+  const state = failing ? '; cannot be written now' : loading ? '; being read' : ''
+  return `${loaded} read, ${written} written, ${pending} to be written${bad}${state}`
 }
 
 export function massChangeText({

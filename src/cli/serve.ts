@@ -101,7 +101,7 @@ interface Trial {
 /** Makes what the embedded default needs, and puts its token into the configuration. */
 async function prepareTrial(loaded: LoadedConfig): Promise<Trial> {
   const { config, dataDir } = loaded
-  const { token, password, realmFile } = await prepareEmbeddedDefault(
+  const { token, snapshotKey, password, realmFile } = await prepareEmbeddedDefault(
     dataDir,
     realmFilePath(config.directory, dataDir),
   )
@@ -109,7 +109,8 @@ async function prepareTrial(loaded: LoadedConfig): Promise<Trial> {
     ...config.tokens,
     { name: 'embedded', scopes: ['login' as const, 'read' as const], secret: token },
   ]
-  return { loaded: { ...loaded, config: { ...config, tokens } }, token, password, realmFile }
+  const directory = { ...config.directory, snapshot_key: snapshotKey }
+  return { loaded: { ...loaded, config: { ...config, directory, tokens } }, token, password, realmFile }
 }
 
 async function addTrialDomain(store: Store): Promise<void> {

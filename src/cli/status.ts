@@ -12,6 +12,7 @@ import { adminSocketOf, askDaemon } from './admin-socket.ts'
 import { parseArguments } from './args.ts'
 import { CONFIG_OPTIONS_HELP, loadChosenConfig } from './choose-config.ts'
 import type { Command, Io } from './command.ts'
+import { keptTexts } from './directory.ts'
 import { absentDatabase, printFields, printJson } from './with-store.ts'
 
 const HELP = `Usage: mailpassd status [--json] [--config FILE] [--data-dir DIR]
@@ -104,6 +105,7 @@ function print(told: Status, io: Io): void {
     database: `${store.where}: ${store.up ? `answers in ${(store.latency_ms ?? 0).toFixed(1)} ms` : (store.error ?? 'does not answer')}`,
     directory: `${directory.where}: ${directoryText(directory)}`,
     'directory events': eventsText(events),
+    ...keptTexts(told.records),
     remembered: `${memory.accounts} accounts, ${memory.memo_entries} right passwords; ${bytesText(memory.resident_bytes)} resident`,
     passwords: passwordsText(passwords),
     'logins, last minute': countsText(logins.last_minute),

@@ -76,6 +76,14 @@ function checkDirectory(directory: DirectoryConfig, findings: Findings): void {
   if (tls.insecure && tls.ca_file !== undefined)
     findings.warn('directory.tls.ca_file', 'unused, because directory.tls.insecure is on')
 
+  const key = directory.snapshot_key
+  // As mirror/record-key.ts reads it.
+  if (key !== undefined && !/^(?:[0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=?)$/.test(key))
+    findings.problem(
+      'directory.snapshot_key',
+      `expected 32 bytes in hex or base64 (openssl rand -hex 32), got ${describeGot('secret', key)}`,
+    )
+
   const seen = new Map<string, string>()
   for (const [index, { attribute, template }] of mappings.entries()) {
     const key = `directory.mappings[${index}]`

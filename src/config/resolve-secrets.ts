@@ -11,8 +11,8 @@ function optional<K extends string>(key: K, value: string | undefined): { [P in 
 }
 
 /**
- * The configuration with its secrets in `directory.client_secret`, `store.password`, `redis.password`,
- * `tokens[].secret`, `dovecot.endpoints[].api_key` and `alarm.webhook_secret`.
+ * The configuration with its secrets in `directory.client_secret`, `directory.snapshot_key`, `store.password`,
+ * `redis.password`, `tokens[].secret`, `dovecot.endpoints[].api_key` and `alarm.webhook_secret`.
  * What cannot be had is a finding; a secret written into a file that others may read is one, too.
  */
 export async function resolveSecrets(
@@ -40,6 +40,13 @@ export async function resolveSecrets(
     file: directory.client_secret_file,
     env: directory.client_secret_env,
     credential: 'client_secret',
+  })
+  const snapshotKey = await find({
+    key: 'directory.snapshot_key',
+    value: directory.snapshot_key,
+    file: directory.snapshot_key_file,
+    env: directory.snapshot_key_env,
+    credential: 'snapshot_key',
   })
   const password = await find({
     key: 'store.password',
@@ -88,7 +95,11 @@ export async function resolveSecrets(
   return {
     ...config,
     dovecot: { ...config.dovecot, endpoints },
-    directory: { ...directory, ...optional('client_secret', clientSecret) },
+    directory: {
+      ...directory,
+      ...optional('client_secret', clientSecret),
+      ...optional('snapshot_key', snapshotKey),
+    },
     store: { ...store, ...optional('password', password) },
     redis: { ...redis, ...optional('password', redisPassword) },
     tokens,

@@ -150,6 +150,37 @@ export const Directory = section(
       maximum: 3600,
       description: 'How long an unknown user is remembered as such.',
     }),
+    mode: Type.Union([Type.Literal('lookup'), Type.Literal('mirror')], {
+      default: 'lookup',
+      description:
+        'lookup: users are asked for when they log in. mirror: besides, all users are read every mirror_minutes, and logins need no call; memory.accounts must hold them all.',
+    }),
+    mirror_minutes: Type.Integer({
+      default: 15,
+      minimum: 1,
+      maximum: 1440,
+      description: 'How often the whole directory is read in mirror mode; at most 20 calls a second.',
+    }),
+    snapshot_key: Type.Optional(
+      Type.String({
+        examples: ['64 hexadecimal digits'],
+        description:
+          'Key of 32 bytes (hex or base64) that seals the snapshot: what the directory said, hashes among it, kept in the database for a start while it is down. Better: snapshot_key_file, snapshot_key_env or a systemd credential named snapshot_key. No key, no snapshot.',
+      }),
+    ),
+    snapshot_key_file: Type.Optional(
+      Type.String({
+        examples: ['snapshot_key'],
+        description:
+          'File that holds the key, relative to this file; refused when others may read it. Made by: (umask 077; openssl rand -hex 32 > snapshot_key).',
+      }),
+    ),
+    snapshot_key_env: Type.Optional(
+      Type.String({
+        examples: ['MAILPASSD_SNAPSHOT_KEY'],
+        description: 'Environment variable that holds the key.',
+      }),
+    ),
     max_change_percent: Type.Integer({
       default: 5,
       minimum: 1,

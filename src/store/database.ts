@@ -29,6 +29,7 @@ import { MailMaps } from './mail-maps.ts'
 import { StoreLocks } from './locks.ts'
 import { Mailboxes } from './mailboxes.ts'
 import { createStoreProbe } from './probe.ts'
+import { Records } from './records.ts'
 import { Outbox } from './outbox.ts'
 import { createMigrator, missingColumns, missingError, type Migrator } from './migrations/migrate.ts'
 import { missingForSogo } from './sogo-row.ts'
@@ -43,6 +44,7 @@ export interface Store {
   /** For the connection test: looks whether the tables are in order or not. */
   readonly probe: StoreProbe
   readonly outbox: Outbox
+  readonly records: Records
   readonly maps: MailMaps
   readonly names: AppPasswordNames
   readonly locks: StoreLocks
@@ -144,6 +146,7 @@ export async function openStore(options: StoreOptions, context: StoreContext): P
     appPasswords,
     probe: createStoreProbe({ border, migrator, schema: options.schema, appPasswords }),
     outbox: new Outbox(border, clock),
+    records: new Records(border),
     maps: new MailMaps(border, () =>
       missingForMaps.length === 0 ? undefined : missingError(dialect.where, missingForMaps, options.schema),
     ),

@@ -55,6 +55,18 @@ export class Domains {
     return found.find((domain) => domain.name === name)
   }
 
+  /** Names of all domains and alias domains: whose users may be ours. */
+  async names(): Promise<readonly string[]> {
+    return this.#border.read(async (db) => {
+      const rows = await db
+        .selectFrom('domain')
+        .select('domain as name')
+        .union(db.selectFrom('alias_domain').select('alias_domain as name'))
+        .execute()
+      return rows.map(({ name }) => name.toLowerCase())
+    })
+  }
+
   /** All domains by name. */
   async list(): Promise<readonly HostedDomain[]> {
     return this.#border.read((db) => select(db, undefined))

@@ -33,6 +33,7 @@ const WRITTEN = {
   mailpassd_directory_event: ['INSERT', 'UPDATE'],
   mailpassd_guess: ['INSERT', 'UPDATE', 'DELETE'],
   mailpassd_known_pair: ['INSERT', 'UPDATE', 'DELETE'],
+  mailpassd_record: ['INSERT', 'UPDATE', 'DELETE'],
   mailpassd_app_password: ['INSERT', 'UPDATE', 'DELETE'],
   mailpassd_app_password_use: ['INSERT', 'UPDATE', 'DELETE'],
 } as const satisfies { readonly [T in NeededTable]?: readonly Right[] }

@@ -230,6 +230,15 @@ export interface KnownPairTable {
   changed_ms: BigNumber
 }
 
+/** The snapshot, sealed. */
+export interface RecordTable {
+  key_id: string
+  address: string
+  at_ms: BigNumber
+  /** Base64. */
+  sealed: string
+}
+
 export interface MigrationTable {
   name: string
   at_ms: BigNumber
@@ -262,6 +271,7 @@ export interface Tables {
   mailpassd_directory_event: DirectoryEventTable
   mailpassd_guess: GuessTable
   mailpassd_known_pair: KnownPairTable
+  mailpassd_record: RecordTable
   mailpassd_migration: MigrationTable
 }
 
@@ -353,6 +363,7 @@ export const NEEDED_COLUMNS = {
   mailpassd_known_pair: ['mailbox', 'network', 'last_ms', 'changed_ms'],
   mailpassd_lock: ['username', 'since_ms', 'until_ms', 'reason'],
   mailpassd_directory_event: ['directory', 'at_ms'],
+  mailpassd_record: ['key_id', 'address', 'at_ms', 'sealed'],
   mailpassd_outbox: [
     'id',
     'consumer',

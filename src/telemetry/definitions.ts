@@ -109,6 +109,31 @@ export const METRICS = {
     help: 'Passwords that did not match, and names not looked up, that were put off (temp_fail) rather than refused.',
   },
   mailpassd_records: { type: 'gauge', labels: [], help: 'Accounts remembered in memory.' },
+  mailpassd_pass_users: {
+    type: 'gauge',
+    labels: [],
+    help: 'Users that the pass over the directory which runs now has read; 0 where none runs.',
+  },
+  mailpassd_pass_users_expected: {
+    type: 'gauge',
+    labels: [],
+    help: 'Users that the directory counted when it began.',
+  },
+  mailpassd_pass_duration_seconds: {
+    type: 'gauge',
+    labels: [],
+    help: 'How long the last pass took, however it ended.',
+  },
+  mailpassd_pass_complete_age_seconds: {
+    type: 'gauge',
+    labels: [],
+    help: 'Since the last complete pass; NaN before the first one.',
+  },
+  mailpassd_snapshot_pending: {
+    type: 'gauge',
+    labels: [],
+    help: 'Records that are not in the snapshot yet.',
+  },
   mailpassd_directory_mass_change_held: {
     type: 'gauge',
     labels: [],

@@ -29,9 +29,56 @@ export const MassChangeBody = Type.Object(
 )
 export type MassChangeBody = Static<typeof MassChangeBody>
 
+const PassBody = Type.Object(
+  {
+    active: Type.Boolean({ description: 'One runs, or judges what it read.' }),
+    running: nullable(
+      Type.Object({
+        users: Type.Number({ description: 'Read so far.' }),
+        expected: Type.Number({ description: 'As the directory counts.' }),
+        per_second: Type.Number(),
+        remaining_ms: Type.Number(),
+      }),
+    ),
+    last: nullable(
+      Type.Object({
+        ended_at: Type.String({ description: 'ISO 8601, UTC.' }),
+        result: Type.String({
+          description:
+            'complete; stopped, not_joined, fewer_than_counted, without_end: incomplete; else the code of the error.',
+        }),
+        duration_ms: Type.Number(),
+        users: Type.Number(),
+        kept: Type.Number({ description: 'Of hosted domains.' }),
+        faults: Type.Number({ description: 'Users who could not be read.' }),
+        calls: Type.Number(),
+      }),
+    ),
+    complete_age_ms: nullable(Type.Number({ description: 'Since the last complete pass.' })),
+    on_time: Type.Boolean({ description: 'Passes keep records fresh now; else look-ups do.' }),
+  },
+  { description: 'Readings of the whole directory.' },
+)
+export type PassBody = Static<typeof PassBody>
+
 export const DirectoryState = Type.Object(
   {
     where: Type.String(),
+    mode: Type.Enum(['lookup', 'mirror'], { description: 'directory.mode' }),
+    pass: PassBody,
+    snapshot: nullable(
+      Type.Object(
+        {
+          loading: Type.Boolean(),
+          loaded: Type.Number({ description: 'Records read from it since the start.' }),
+          written: Type.Number(),
+          pending: Type.Number({ description: 'Records that are not written yet.' }),
+          unreadable: Type.Number({ description: 'Rows that could not be opened with our key.' }),
+          failing: Type.Boolean({ description: 'It cannot be written now.' }),
+        },
+        { description: 'Records kept in the database; null: no key, no snapshot.' },
+      ),
+    ),
     records: Type.Object({
       count: Type.Number({ description: 'Records remembered.' }),
       max: Type.Number({ description: 'memory.accounts' }),
@@ -41,6 +88,12 @@ export const DirectoryState = Type.Object(
   { description: 'The records of the directory, and what keeps them.' },
 )
 export type DirectoryState = Static<typeof DirectoryState>
+
+/** What asking for a pass answers. */
+export const PassStarted = Type.Object(
+  { started: Type.Boolean({ description: 'False: one runs already.' }) },
+  { description: 'Whether a pass begins; GET /v1/directory says how it goes.' },
+)
 
 /** What `accept` answers. */
 export const Accepted = Type.Object(

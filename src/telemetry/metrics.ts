@@ -61,6 +61,14 @@ export interface GaugeSources {
   readonly records?: () => number
   readonly massChangeHeld?: () => number
   readonly directoryDown?: () => boolean
+  readonly keeping?: () => {
+    readonly pass: {
+      readonly running: { readonly seen: number; readonly expected: number } | undefined
+      readonly last: { readonly durationMs: number } | undefined
+      readonly completeAgeMs: number | undefined
+    }
+    readonly snapshot: { readonly pending: number; readonly isFailing: boolean } | undefined
+  }
   readonly saslConnections?: () => number
   readonly socketmapConnections?: () => number
   readonly loginLogPending?: () => number
@@ -184,6 +192,14 @@ export function createMetrics(options: { readonly version: string }): Metrics {
   const oldRows = counter('mailpassd_old_rows_served_total')
   const putOff = counter('mailpassd_unproven_put_off_total')
   gauge('mailpassd_records', () => sources.records?.() ?? 0)
+  gauge('mailpassd_pass_users', () => sources.keeping?.().pass.running?.seen ?? 0)
+  gauge('mailpassd_pass_users_expected', () => sources.keeping?.().pass.running?.expected ?? 0)
+  gauge('mailpassd_pass_duration_seconds', () => (sources.keeping?.().pass.last?.durationMs ?? 0) / 1000)
+  gauge(
+    'mailpassd_pass_complete_age_seconds',
+    () => (sources.keeping?.().pass.completeAgeMs ?? Number.NaN) / 1000,
+  )
+  gauge('mailpassd_snapshot_pending', () => sources.keeping?.().snapshot?.pending ?? 0)
   gauge('mailpassd_directory_mass_change_held', () => sources.massChangeHeld?.() ?? 0)
   gauge('mailpassd_sasl_connections', () => sources.saslConnections?.() ?? 0)
   const mapLookups = counter('mailpassd_map_lookups_total')

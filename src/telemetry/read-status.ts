@@ -1,6 +1,7 @@
 /** Puts together what the daemon says of itself; each source is a function that costs next to nothing. */
 import type { Clock } from '../clock.ts'
 import { toMailpassdError, type ErrorCode } from '../errors.ts'
+import type { DirectoryState } from './directory-state.ts'
 import type { Counts } from './last-minute.ts'
 import { residentBytes } from './resident.ts'
 import type { Status } from './status.ts'
@@ -30,6 +31,7 @@ export interface StatusSources {
     /** Age of the oldest that served of late. */
     readonly oldestServedMs: () => number | undefined
   }
+  readonly records: () => DirectoryState
   readonly accounts: () => number
   readonly memoEntries: () => number
   readonly passwords: () => {
@@ -94,6 +96,7 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
     })),
     store: { where: store.where, ...ping },
     directory: directoryStatus(directory, nowMs),
+    records: sources.records(),
     memory: {
       accounts: sources.accounts(),
       memo_entries: sources.memoEntries(),

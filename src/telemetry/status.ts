@@ -1,4 +1,5 @@
 /** What the daemon says of itself: `GET /v1/status`, `mailpassd status`. Names are the API's. */
+import { DirectoryState } from './directory-state.ts'
 import { Type, type Static, type TSchema } from 'typebox'
 
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -42,6 +43,7 @@ export const Status = Type.Object(
       ),
       records_limit_ms: Age('The oldest record that answers while it is down'),
     }),
+    records: DirectoryState,
     memory: Type.Object({
       accounts: Count('Accounts remembered.'),
       memo_entries: Count('Right passwords remembered, as keyed MACs.'),

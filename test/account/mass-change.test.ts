@@ -147,7 +147,7 @@ t.test('100 percent is off', async (t) => {
 t.test('the watcher is told of those for whom another record counts', async (t) => {
   const { book, guard, say, emailOf } = rig()
   const told: string[][] = []
-  book.watch({ put() {}, absent() {}, switched: (emails) => told.push([...emails]) })
+  book.watch({ put() {}, gone() {}, switched: (emails) => told.push([...emails]) })
   for (let number = 0; number < 51; number++) say(number, 'absent')
   guard.accept(0)
   const all = Array.from({ length: 51 }, (_, number) => emailOf(number))

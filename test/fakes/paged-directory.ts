@@ -1,5 +1,6 @@
 /** A directory of pages: users in the order of their names, among whom a test adds and deletes between two calls. */
 import type { Directory, PageEntry, PageWish } from '../../src/directory/directory.ts'
+import type { ErrorCode } from '../../src/errors.ts'
 import type { DirectoryUser } from '../../src/directory/user.ts'
 
 /** An enabled user whose name is also the local part of the address; what a test changes on top. */
@@ -29,6 +30,7 @@ export class PagedDirectory implements Directory {
   pages = 0
   lookups = 0
   hashVisible = true
+  down: ErrorCode | undefined
 
   constructor(users: readonly DirectoryUser[] = []) {
     for (const user of users) this.set(user)
@@ -72,6 +74,10 @@ export class PagedDirectory implements Directory {
   async profile() {
     const { hashVisible } = this
     return { emailSelfChosen: false, hashVisible, hashSelfEdited: false, templateSelfEdited: false }
+  }
+
+  downBy(): ErrorCode | undefined {
+    return this.down
   }
 
   async close(): Promise<void> {}

@@ -55,6 +55,8 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   'login-log': ['policy'],
   // How mailcow writes what a plan says.
   mailbox: ['account', 'mailcow'],
+  // Passes and the snapshot: they fill the record book.
+  mirror: ['account', 'directory'],
   mailcow: ['config', 'outbox', 'password'],
   outbox: [],
   password: [],

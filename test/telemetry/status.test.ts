@@ -3,6 +3,7 @@ import t from 'tap'
 import { directoryDownText } from '../../src/telemetry/outage-text.ts'
 import { Compile } from 'typebox/compile'
 import { MailpassdError } from '../../src/errors.ts'
+import type { DirectoryState } from '../../src/telemetry/directory-state.ts'
 import { startLastMinute } from '../../src/telemetry/last-minute.ts'
 import { readStatus, type StatusSources } from '../../src/telemetry/read-status.ts'
 import { Status } from '../../src/telemetry/status.ts'
@@ -10,6 +11,14 @@ import { FakeClock } from '../fakes/clock.ts'
 
 const WELL = { failure: undefined, answeredAtMs: undefined, failedAtMs: undefined, downSinceMs: undefined }
 const LIMITS = { staleMs: 300_000, outageMs: 86_400_000, oldestServedMs: () => undefined }
+const RECORDS: DirectoryState = {
+  where: 'realm file x',
+  mode: 'lookup',
+  records: { count: 1, max: 100 },
+  pass: { active: false, running: null, last: null, complete_age_ms: null, on_time: false },
+  snapshot: null,
+  mass_change: { state: 'watching', turned: 0, limit: 20, since: null, open_until: null, users: [] },
+}
 
 function sources(clock: FakeClock, change: Partial<StatusSources> = {}): StatusSources {
   return {
@@ -23,6 +32,7 @@ function sources(clock: FakeClock, change: Partial<StatusSources> = {}): StatusS
       health: () => ({ ...WELL, answeredAtMs: clock.monotonicMs() - 5 }),
       ...LIMITS,
     },
+    records: () => RECORDS,
     accounts: () => 3,
     memoEntries: () => 4,
     passwords: () => ({

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ConnectionTest } from '../../check/connection-test.ts'
 import type { Clock } from '../../clock.ts'
-import type { Keeping } from '../../account/keeping.ts'
+import type { Keeping } from '../../mirror/keeping.ts'
 import type { Explain } from '../../explain/explain.ts'
 import type { Incidents } from '../../incident/lock-account.ts'
 import type { AppPasswords } from '../../credential/app-passwords.ts'

@@ -1,6 +1,6 @@
 /** The admin door's routes together; also used by openapi.ts, which describes them. */
 import type { ConnectionTest } from '../../check/connection-test.ts'
-import type { Keeping } from '../../account/keeping.ts'
+import type { Keeping } from '../../mirror/keeping.ts'
 import type { Explain } from '../../explain/explain.ts'
 import type { Incidents } from '../../incident/lock-account.ts'
 import type { AppPasswords } from '../../credential/app-passwords.ts'

@@ -1,7 +1,7 @@
 /** `/v1/directory` on the admin door: how the records of the directory are kept, and a mass change accepted. */
 import { Type } from 'typebox'
-import type { Keeping } from '../../account/keeping.ts'
-import { Accepted, DirectoryState } from '../../telemetry/directory-state.ts'
+import type { Keeping } from '../../mirror/keeping.ts'
+import { Accepted, DirectoryState, PassStarted } from '../../telemetry/directory-state.ts'
 import { ErrorBody } from './api-error.ts'
 import type { BaseOptions, HttpApp } from './base-app.ts'
 
@@ -38,6 +38,23 @@ export function addDirectoryRoutes(app: HttpApp, keeping: Keeping, { logger }: B
       },
     },
     async (_request, reply) => reply.send(keeping.state()),
+  )
+
+  app.post(
+    '/v1/directory/pass',
+    {
+      config: { access: 'admin' },
+      schema: {
+        operationId: 'startPass',
+        summary: 'Read the whole directory now.',
+        description:
+          'At most 20 calls a second; answers at once. Also in lookup mode, where it fills the records once.',
+        tags: ['admin'],
+        security: [{ token: [] }],
+        response: { 202: PassStarted, 401: ErrorBody, 403: ErrorBody },
+      },
+    },
+    async (_request, reply) => reply.code(202).send({ started: keeping.pass() }),
   )
 
   app.post(

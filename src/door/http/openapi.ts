@@ -96,7 +96,7 @@ export async function openApiDocument(version: string): Promise<object> {
       connectionTest: neverCalled,
       incidents: { lock: neverCalled, unlock: neverCalled, show: neverCalled },
       penalties: { list: neverCalled, clear: neverCalled },
-      keeping: { state: neverCalled, accept: neverCalled },
+      keeping: { state: neverCalled, accept: neverCalled, pass: neverCalled },
       metrics: { text: neverCalled, contentType: 'text/plain' },
       openApi: neverCalled,
     },

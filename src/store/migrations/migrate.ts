@@ -14,6 +14,7 @@ import { locks } from './004-locks.ts'
 import { outbox } from './005-outbox.ts'
 import { loginIndexes } from './006-login-indexes.ts'
 import { outboxByAddress } from './007-outbox-by-address.ts'
+import { records } from './008-records.ts'
 import { directoryEvents } from './009-directory-events.ts'
 import { guessing } from './010-guessing.ts'
 import { ddlOf, type Migration } from './ddl.ts'
@@ -30,6 +31,7 @@ const MIGRATIONS: readonly Migration[] = [
   outbox,
   loginIndexes,
   outboxByAddress,
+  records,
   directoryEvents,
   guessing,
 ]

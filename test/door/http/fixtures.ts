@@ -11,7 +11,7 @@ import { createAuthApp } from '../../../src/door/http/auth-app.ts'
 import type { AccessToken, Scope } from '../../../src/door/http/access.ts'
 import type { Explain } from '../../../src/explain/explain.ts'
 import { MailpassdError } from '../../../src/errors.ts'
-import type { Keeping } from '../../../src/account/keeping.ts'
+import type { Keeping } from '../../../src/mirror/keeping.ts'
 import type { Incidents } from '../../../src/incident/lock-account.ts'
 import type { LoginLogSource } from '../../../src/login-log/event.ts'
 import type { AuthPolicy } from '../../../src/login/auth-policy.ts'
@@ -81,6 +81,9 @@ const noStore = async () => {
 }
 const NO_KEEPING: Keeping = {
   state: () => {
+    throw new Error('not asked for')
+  },
+  pass: () => {
     throw new Error('not asked for')
   },
   accept: () => {

@@ -55,6 +55,7 @@ t.test('it covers exactly the routes of both doors', async (t) => {
     'get /v1/penalties',
     'post /v1/penalties/clear',
     'get /v1/directory',
+    'post /v1/directory/pass',
     'post /v1/directory/accept',
     'post /v1/mailboxes/{address}/app-passwords',
     'get /v1/mailboxes/{address}/app-passwords',
