@@ -163,7 +163,7 @@ export const Directory = section(
     }),
     snapshot_key: Type.Optional(
       Type.String({
-        examples: ['64 hexadecimal digits'],
+        examples: ['0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'],
         description:
           'Key of 32 bytes (hex or base64) that seals the snapshot: what the directory said, hashes among it, kept in the database for a start while it is down. Better: snapshot_key_file, snapshot_key_env or a systemd credential named snapshot_key. No key, no snapshot.',
       }),

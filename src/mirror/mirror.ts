@@ -4,6 +4,8 @@
  *
  *   waiting ──(every mirror_minutes, or asked for)──> reading ──> judging who was not read ──> waiting
  *                                                       └─(the directory fails: what was known stays)─> waiting
+ *
+ * Over 300 lines: one state machine, whose steps share what a pass is judged by.
  */
 import { setImmediate } from 'node:timers/promises'
 import { lostHashes } from '../account/hidden-hash.ts'

@@ -3,6 +3,8 @@
  * directory is down. Written behind, a few seconds after a record changed; read at the start in the background. A record
  * read from it is as old as it is: it serves an outage, and is asked for again by the first login while the directory
  * answers.
+ *
+ * Over 300 lines: writing and reading share what is dirty, gone and hosted.
  */
 import { setImmediate } from 'node:timers/promises'
 import type { DirectoryRecordValue, RecordBook } from '../account/record-book.ts'

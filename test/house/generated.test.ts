@@ -41,7 +41,7 @@ t.test('its examples are good values, each', async (t) => {
   const chosen = example
     .replaceAll(/^#\? (?=\w+ = |\[\[)/gm, '')
     // One way of giving a secret at a time.
-    .replaceAll(/^\w*(?:secret|password|api_key)_(?:file|env) = .*$/gm, '')
+    .replaceAll(/^\w*(?:secret|password|api_key|snapshot_key)_(?:file|env) = .*$/gm, '')
     // And one way to reach a Dovecot.
     .replaceAll(/^command = .*$/gm, '')
     .replace('kind = "realm-file"', 'kind = "keycloak"')
