@@ -1,6 +1,6 @@
 /**
  * Adapters and rooms, wired: everything that a login needs. Together with daemon.ts, which puts the doors before it,
- * the composition root: nothing else builds an adapter.
+ * the composition root: nothing else builds an adapter. Over 300 lines, because it is one list of what goes where.
  */
 import { availableParallelism } from 'node:os'
 import { openAlarmConsumers } from './alarm/open.ts'

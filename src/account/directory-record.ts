@@ -11,11 +11,11 @@ import type { Clock } from '../clock.ts'
 import type { Lookup } from '../directory/directory.ts'
 import type { DirectoryProfile } from '../directory/user.ts'
 import { toMailpassdError, type ErrorCode } from '../errors.ts'
-import type { Why } from '../login/outcome.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { DirectoryPart } from './account.ts'
 import { lostHashes, withoutOldHashes } from './hidden-hash.ts'
 import { Horizon } from './horizon.ts'
+import { whyOf } from './directory-fault.ts'
 import { NO_PASSES, type Passes } from './passes.ts'
 import type { DirectoryRecordValue as Record, RecordBook } from './record-book.ts'
 
@@ -289,18 +289,5 @@ export class DirectoryRecord {
         },
       )
     })
-  }
-}
-
-function whyOf(code: string): Why {
-  switch (code) {
-    case 'directory_refused':
-      return 'directory_refuses_us'
-    case 'directory_invalid':
-      return 'directory_garbage'
-    case 'directory_unavailable':
-      return 'directory_down'
-    default:
-      return 'internal'
   }
 }

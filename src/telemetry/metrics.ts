@@ -8,6 +8,7 @@ import type { Door } from '../login/request.ts'
 import type { Verdict } from '../login/outcome.ts'
 import type { Service } from '../login/service.ts'
 import { METRICS, type MetricName } from './definitions.ts'
+import type { KeepingFigures } from './keeping-figures.ts'
 import { createLoginCounts } from './login-counts.ts'
 import { residentBytes } from './resident.ts'
 
@@ -61,14 +62,7 @@ export interface GaugeSources {
   readonly records?: () => number
   readonly massChangeHeld?: () => number
   readonly directoryDown?: () => boolean
-  readonly keeping?: () => {
-    readonly pass: {
-      readonly running: { readonly seen: number; readonly expected: number } | undefined
-      readonly last: { readonly durationMs: number } | undefined
-      readonly completeAgeMs: number | undefined
-    }
-    readonly snapshot: { readonly pending: number; readonly isFailing: boolean } | undefined
-  }
+  readonly keeping?: () => KeepingFigures
   readonly saslConnections?: () => number
   readonly socketmapConnections?: () => number
   readonly loginLogPending?: () => number
