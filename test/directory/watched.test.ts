@@ -65,3 +65,38 @@ t.test('a call that outlasts the wait of a login is a failure until one is quick
   t.strictSame(recorded, ['lookup ok 3000', 'lookup ok 0'])
   t.equal(clock.pendingTimers, 0)
 })
+
+t.test(
+  'down: look-ups fail at once, by the last failure, until a probe of its own is answered',
+  async (t) => {
+    const { clock, asked, recorded, watched } = watchedByHand()
+    const failing = ['a', 'b', 'c', 'd', 'e'].map((name) => watched.findByEmail(`${name}@x.example`))
+    for (const { reject } of asked) reject(new MailpassdError('directory_refused', 'answer 403'))
+    await Promise.allSettled(failing)
+    t.equal(watched.downBy(), 'directory_refused')
+    t.equal(watched.health().downSinceMs, clock.monotonicMs())
+    await t.rejects(watched.findByEmail('f@x.example'), { code: 'directory_refused' })
+    t.equal(asked.length, 5, 'nobody was asked')
+    await clock.advance(1000)
+    t.equal(asked.length, 6, 'but by a probe a second later')
+    await clock.advance(1999)
+    t.equal(asked.length, 6, 'one at a time')
+    asked[5]?.resolve(ABSENT)
+    await settle()
+    t.equal(watched.downBy(), undefined)
+    t.equal(recorded.at(-1), 'probe ok 1999')
+    await watched.close()
+    t.equal(clock.pendingTimers, 0)
+  },
+)
+
+t.test('slow for everybody is not down: who is answered late is answered', async (t) => {
+  const { clock, asked, watched } = watchedByHand()
+  for (let i = 0; i < 30; i += 1) {
+    void watched.findByEmail(`n${i}@x.example`)
+    await clock.advance(300)
+    if (i >= 10) asked[i - 10]?.resolve(ABSENT)
+    await settle()
+  }
+  t.equal(watched.downBy(), undefined)
+})
