@@ -31,8 +31,11 @@ function outcomeFor(question: Question, row: StoredAppPassword | undefined): Pla
   const { account, settings, request, hashes, nowMs } = question
   if (!isHosted(account.stored)) return { kind: 'refused', why: 'domain_not_hosted' }
   const verification = foresee(account, row, hashes)
-  if (verification.kind === 'match')
-    return planAndGate(account, settings, verification.candidate, request, nowMs)
+  if (verification.kind === 'match') {
+    const planned = planAndGate(account, settings, verification.candidate, request, nowMs)
+    const writes = planned.kind === 'changes' && planned.changes.length > 0
+    return writes && account.rowsAreOld === true ? { kind: 'refused', why: 'store_down' } : planned
+  }
   const isMain = verification.kind !== 'mismatch' || verification.tagged === undefined
   const putOff = rests(account, verification) ? question.putOff(isMain) : undefined
   return { kind: 'refused', why: putOff ?? whyNot(account, verification) }

@@ -148,6 +148,8 @@ function open(account: Account, candidate: Candidate, way: Way): Soon<Outcome | 
   const planned = planAndGate(account, settings, candidate, request, nowMs)
   if (planned.kind === 'refused') return refused(planned.why)
   if (planned.changes.length === 0) return success(account, candidate, false, rooms)
+  // Writing would wait for the database in vain.
+  if (account.rowsAreOld === true) return refused('store_down')
 
   let isRevoked = false
   const applying = rooms.apply(address, (stored) => {
