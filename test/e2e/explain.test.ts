@@ -124,15 +124,16 @@ suite('what keeps a user out', [keycloakMissing(), mariadbMissing()], async (t) 
     t.match(out, /Last logins \(UTC\)\n.* ok +verified +imap +unknown +main/)
   })
 
-  await t.test('the profile hides the attribute: every hash is gone, and that is why', async (t) => {
+  await t.test('the profile hides the attribute: whether the user has a hash is not known', async (t) => {
     await backend.realm.admin(
       'PUT',
       '/users/profile',
       userProfile({ attributes: { mailcow_template: 'admin' } }),
     )
     const { code, out } = await text(at('good'))
-    t.equal(code, 1)
-    t.match(out, /NO {2}hash +none: the realm's user profile hides the attribute from us/)
+    t.equal(code, 75, 'nobody is refused for it')
+    t.match(out, /hash +none: the realm's user profile hides the attribute from us/)
+    t.match(await login(at('good'), of('good')), { code: 75, told: { why: 'hash_hidden' } })
   })
 
   await t.test('Keycloak is not reachable, or refuses us: not known', async (t) => {
