@@ -86,7 +86,11 @@ export class MassChangeGuard {
     const nowMs = this.#clock.monotonicMs()
     if (!this.#isHolding)
       this.#limit = Math.max(MIN_USERS, Math.floor(((known + this.#gone) * this.#maxPercent) / 100))
+    const last = this.#turned.get(email)
+    if (!this.#isHolding) this.#forgetOld(nowMs)
     const held = this.#turned.get(email)
+    // Turned longer ago than counts, and is heard of still: no second turn.
+    if (last !== undefined && held === undefined) return
     const good = held?.before ?? before
     const turn = turnOf(good, next)
     if (turn === undefined) {
@@ -94,9 +98,9 @@ export class MassChangeGuard {
       return
     }
     if (this.#maxPercent >= 100 || nowMs < this.#openUntilMs) return
-    if (!this.#isHolding) this.#forgetOld(nowMs)
-    this.#delete(email)
+    if (held?.turn === 'unknown') this.#gone -= 1
     if (turn === 'unknown') this.#gone += 1
+    // Whoever is heard again keeps the place: the order is that of turning.
     this.#turned.set(email, { before: good, turn, turnedAtMs: held?.turnedAtMs ?? nowMs, heardAtMs: nowMs })
     if (!this.#isHolding && this.#turned.size > this.#limit) this.#hold()
   }
@@ -208,7 +212,8 @@ function turnOf(before: DirectoryRecordValue, next: DirectoryRecordValue): Turn 
     case 'found': {
       const { user } = next.lookup
       if (user.id !== was.id) return 'replaced'
-      if (!user.enabled) return 'disabled'
+      // A lockout is no fault of the directory: whoever causes many would put back those who were disabled meanwhile.
+      if (!user.enabled && !user.lockedOut) return 'disabled'
       return user.hashes.length === 0 ? 'no_hash' : undefined
     }
     // Faults of their own, which refuse nobody (rule 9).

@@ -93,6 +93,30 @@ t.test('slowly they may all go', async (t) => {
   t.notOk(isEnabled(99))
 })
 
+t.test('who is heard of again and again turned once, and long ago', async (t) => {
+  const { clock, guard, say, isEnabled } = rig({ users: 100 })
+  for (let number = 0; number < 40; number++) {
+    say(number, number % 2 === 0 ? { enabled: false } : 'absent')
+    // The phones of most go on trying.
+    for (let minute = 0; minute < 2; minute++) {
+      await clock.advance(MINUTE)
+      for (let other = 0; other <= number; other++)
+        if (other % 3 > 0) say(other, other % 2 === 0 ? { enabled: false } : 'absent')
+    }
+    t.ok(guard.state().turned <= 6, `${guard.state().turned} within ten minutes`)
+  }
+  t.notOk(guard.isHolding)
+  for (let number = 0; number < 40; number++) t.notOk(isEnabled(number), `${number} stays out`)
+})
+
+t.test('strangers who lock users out by wrong passwords put nobody back', async (t) => {
+  const { guard, say, isEnabled } = rig({ users: 100 })
+  say(99, { enabled: false })
+  for (let number = 0; number < 60; number++) say(number, { enabled: false, lockedOut: true })
+  t.notOk(guard.isHolding)
+  t.notOk(isEnabled(99), 'who was disabled a moment ago')
+})
+
 t.test('who could not log in before does not turn', async (t) => {
   const { guard, say } = rig({ users: 100 })
   const few = rig({ users: 0 })
