@@ -18,17 +18,19 @@ import type { Logger } from '../telemetry/logger.ts'
 import { NOT_NEEDED, type Account, type DirectoryPart } from './account.ts'
 import {
   DirectoryRecord,
+  type RecordHouse,
   type DirectorySource,
   type RecordLimits,
   type ServedOld,
 } from './directory-record.ts'
 import { Horizon } from './horizon.ts'
 import { LookupBudget, type Asker } from './lookup-budget.ts'
-import type { Passes } from './passes.ts'
+import { NO_PASSES, type Passes } from './passes.ts'
 import { RecordBook } from './record-book.ts'
+import { Sharing } from './sharing.ts'
 import { isHosted, needsDirectory } from './needs-directory.ts'
 import { StoreOutage } from './store-outage.ts'
-import { StoredPart, type Stored, type StoredLimits } from './stored-part.ts'
+import { StoredPart, type Stored, type StoredHouse, type StoredLimits } from './stored-part.ts'
 import type { AccountSource, StoredAccount } from './stored.ts'
 import { Unproven, type Guess } from './unproven.ts'
 
@@ -86,12 +88,10 @@ interface Entry {
 }
 
 export class AccountMemory implements Accounts {
-  readonly #source: AccountSource
   readonly #directory: DirectorySource
   readonly #settings: SettingsSource
   readonly #limits: AccountLimits
   readonly #clock: Clock
-  readonly #logger: Logger
   readonly #book: RecordBook
   readonly #unproven: Unproven
   readonly #storeOutage = new StoreOutage()
@@ -100,6 +100,8 @@ export class AccountMemory implements Accounts {
   readonly #rowsHorizon = new Horizon()
   readonly #recordsHorizon = new Horizon()
   readonly #absentHorizon = new Horizon()
+  readonly #storedHouse: StoredHouse
+  readonly #recordHouse: RecordHouse
   readonly #known: LRUCache<string, Entry>
   /** Names nobody has: kept apart, so that a flood of made-up names cannot push out real accounts. */
   readonly #strangers: LRUCache<string, Entry>
@@ -119,17 +121,36 @@ export class AccountMemory implements Accounts {
     /** Absent: none are made. */
     readonly passes?: Passes
   }) {
-    this.#source = parts.source
     this.#directory = parts.directory
     this.#settings = parts.settings
     this.#limits = parts.limits
     this.#clock = parts.clock
-    this.#logger = parts.logger
     this.#book = parts.book ?? new RecordBook(parts.limits.maxAccounts)
     const budget = parts.budget ?? new LookupBudget(20, { isKnownNetwork: () => false })
     this.#unproven = new Unproven(budget, parts.limits.unknownMs)
     this.#watch = parts.watch ?? NOBODY_WATCHES
     this.#passes = parts.passes
+    const { source, clock, logger, limits } = parts
+    const sharing = new Sharing()
+    this.#storedHouse = {
+      load: async (address) => sharing.ofAccount(await source.loadAccount(address), address.full),
+      clock,
+      logger,
+      limits,
+      rowsHorizon: this.#rowsHorizon,
+      outage: this.#storeOutage,
+    }
+    this.#recordHouse = {
+      source: parts.directory,
+      clock,
+      logger,
+      limits,
+      recordsHorizon: this.#recordsHorizon,
+      absentHorizon: this.#absentHorizon,
+      book: this.#book,
+      servedOld: this.#watch.servedOldRecord,
+      passes: parts.passes ?? NO_PASSES,
+    }
     this.#known = new LRUCache({ max: parts.limits.maxAccounts })
     this.#strangers = new LRUCache({ max: Math.max(1000, Math.floor(parts.limits.maxAccounts / 10)) })
   }
@@ -284,7 +305,8 @@ export class AccountMemory implements Accounts {
     )
       return last
     const account: Account = Object.freeze({
-      address,
+      // The entry's own: each login brings another object with the same texts.
+      address: entry.stored.address,
       stored: stored.value,
       storedAtMs: stored.atMs,
       ...(stored.isOld ? { rowsAreOld: true as const } : {}),
@@ -300,21 +322,9 @@ export class AccountMemory implements Accounts {
   }
 
   #open(address: Address): Entry {
-    const parts = { clock: this.#clock, logger: this.#logger, limits: this.#limits }
     const entry: Entry = {
-      stored: new StoredPart(() => this.#source.loadAccount(address), {
-        ...parts,
-        horizon: this.#rowsHorizon,
-        outage: this.#storeOutage,
-      }),
-      record: new DirectoryRecord(address.full, this.#directory, {
-        ...parts,
-        horizon: this.#recordsHorizon,
-        absentHorizon: this.#absentHorizon,
-        book: this.#book,
-        servedOld: this.#watch.servedOldRecord,
-        ...(this.#passes === undefined ? {} : { passes: this.#passes }),
-      }),
+      stored: new StoredPart(address, this.#storedHouse),
+      record: new DirectoryRecord(address.full, this.#recordHouse),
       account: undefined,
     }
     // From the first caller on, so that all that come meanwhile share its query and look-up.

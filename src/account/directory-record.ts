@@ -14,9 +14,9 @@ import { toMailpassdError, type ErrorCode } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { DirectoryPart } from './account.ts'
 import { lostHashes, withoutOldHashes } from './hidden-hash.ts'
-import { Horizon } from './horizon.ts'
+import type { Horizon } from './horizon.ts'
 import { whyOf } from './directory-fault.ts'
-import { NO_PASSES, type Passes } from './passes.ts'
+import type { Passes } from './passes.ts'
 import type { DirectoryRecordValue as Record, RecordBook } from './record-book.ts'
 
 /** The directory as this room needs it. */
@@ -48,60 +48,47 @@ const REFRESH_PAUSE_MS = 1000
 const NOT_LOOKED_UP: DirectoryPart = Object.freeze({ kind: 'failed', why: 'directory_down' })
 const BUDGET_SPENT: DirectoryPart = Object.freeze({ kind: 'failed', why: 'lookups_spent' })
 
+/** What the records of all accounts have in common: one object, as there are 100,000 of these parts and more. */
+export interface RecordHouse {
+  readonly source: DirectorySource
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits: RecordLimits
+  /** Before it no record counts. */
+  readonly recordsHorizon: Horizon
+  /** That nobody has an address counts from here on. */
+  readonly absentHorizon: Horizon
+  readonly book: RecordBook
+  readonly servedOld: ServedOld
+  readonly passes: Passes
+}
+
 export class DirectoryRecord {
   readonly #email: string
-  readonly #source: DirectorySource
-  readonly #clock: Clock
-  readonly #logger: Logger
-  readonly #limits: RecordLimits
-  readonly #horizon: Horizon
-  readonly #absentHorizon: Horizon
-  readonly #book: RecordBook
-  readonly #servedOld: ServedOld
-  readonly #passes: Passes
+  readonly #house: RecordHouse
   /** That nobody has this address; the book keeps no such records. */
   #absent: Record | undefined
   #looking: Promise<Record> | undefined
-  #lookingSinceMs = 0
-  #failedAtMs = Number.NEGATIVE_INFINITY
+  #lookingSinceMs: number | undefined
+  #failedAtMs: number | undefined
+  /** Monotonic time of the last word that the record may be wrong. */
+  #invalidAtMs: number | undefined
 
-  constructor(
-    email: string,
-    source: DirectorySource,
-    parts: {
-      clock: Clock
-      logger: Logger
-      limits: RecordLimits
-      horizon: Horizon
-      /** That nobody has an address counts from here on. */
-      absentHorizon: Horizon
-      book: RecordBook
-      servedOld: ServedOld
-      passes?: Passes
-    },
-  ) {
+  constructor(email: string, house: RecordHouse) {
     this.#email = email
-    this.#source = source
-    this.#clock = parts.clock
-    this.#logger = parts.logger
-    this.#limits = parts.limits
-    this.#horizon = new Horizon(parts.horizon)
-    this.#absentHorizon = parts.absentHorizon
-    this.#book = parts.book
-    this.#servedOld = parts.servedOld
-    this.#passes = parts.passes ?? NO_PASSES
+    this.#house = house
   }
 
   /** True when the directory knows somebody by this address. */
   get isPresent(): boolean {
-    return this.#book.find(this.#email) !== undefined
+    return this.#house.book.find(this.#email) !== undefined
   }
 
   /** What can be said without waiting: a fresh record, and while the directory is down whatever there is. */
   now(nowMs: number): DirectoryPart | undefined {
     const fresh = this.fresh(nowMs)
     if (fresh !== undefined) return fresh
-    const code = this.#source.downBy()
+    const code = this.#house.source.downBy()
     if (code === undefined) return undefined
     // It may be the call that finds the directory back.
     this.#refreshSoon(nowMs)
@@ -110,12 +97,12 @@ export class DirectoryRecord {
 
   /** The record when it is fresh, else undefined. Past half its time a look-up starts after the caller answered. */
   fresh(nowMs: number): Record | undefined {
-    const record = this.#record ?? this.#passes.absence(this.#email, nowMs)
+    const record = this.#record ?? this.#house.passes.absence(this.#email, nowMs)
     if (record === undefined) return undefined
-    const askedAtMs = this.#book.askedAtMs(this.#email, record)
+    const askedAtMs = this.#house.book.askedAtMs(this.#email, record)
     if (askedAtMs <= this.#validFromMs) return undefined
-    if (record.lookup.kind === 'absent' && record.atMs <= this.#absentHorizon.atMs) return undefined
-    if (this.#passes.covers(record, nowMs)) return this.#checked(record, nowMs)
+    if (record.lookup.kind === 'absent' && record.atMs <= this.#house.absentHorizon.atMs) return undefined
+    if (this.#house.passes.covers(record, nowMs)) return this.#checked(record, nowMs)
     if (record.isUnconfirmed === true) return undefined
     const freshMs = this.#freshMs(record)
     const ageMs = nowMs - askedAtMs
@@ -130,10 +117,10 @@ export class DirectoryRecord {
    * out: false where there is no budget for it.
    */
   async get(mayLookUp: () => boolean): Promise<DirectoryPart> {
-    const now = this.now(this.#clock.monotonicMs())
+    const now = this.now(this.#house.clock.monotonicMs())
     if (now !== undefined) return now
     // A look-up that was sent before the last invalidation may not have seen the change.
-    const looking = this.#lookingSinceMs > this.#validFromMs ? this.#looking : undefined
+    const looking = (this.#lookingSinceMs ?? 0) > this.#validFromMs ? this.#looking : undefined
     if (looking === undefined && !mayLookUp()) return BUDGET_SPENT
     return this.#orOld(await this.#waitFor(looking ?? this.#lookup()))
   }
@@ -145,17 +132,18 @@ export class DirectoryRecord {
   since(sinceMs: number, mayLookUp: boolean): DirectoryPart | Promise<DirectoryPart> {
     const record = this.#record
     const absence =
-      this.#book.find(this.#email) ?? this.#passes.absence(this.#email, this.#clock.monotonicMs())
+      this.#house.book.find(this.#email) ??
+      this.#house.passes.absence(this.#email, this.#house.clock.monotonicMs())
     // Rule 7: what the last complete pass says of a name costs no call.
     if (
       absence?.lookup.kind === 'absent' &&
-      absence.atMs > this.#absentHorizon.atMs &&
+      absence.atMs > this.#house.absentHorizon.atMs &&
       absence.atMs > this.#validFromMs
     )
       return absence
-    if (record !== undefined && this.#book.askedAtMs(this.#email, record) >= sinceMs)
-      return this.#checked(record, this.#clock.monotonicMs())
-    const looking = this.#lookingSinceMs >= sinceMs ? this.#looking : undefined
+    if (record !== undefined && this.#house.book.askedAtMs(this.#email, record) >= sinceMs)
+      return this.#checked(record, this.#house.clock.monotonicMs())
+    const looking = (this.#lookingSinceMs ?? 0) >= sinceMs ? this.#looking : undefined
     if (looking === undefined && !mayLookUp) return NOT_LOOKED_UP
     return this.#waitFor(looking ?? this.#lookup())
   }
@@ -163,80 +151,90 @@ export class DirectoryRecord {
   /** When the look-up was sent that the record is of; undefined without a record. */
   get atMs(): number | undefined {
     const record = this.#record
-    return record === undefined ? undefined : this.#book.askedAtMs(this.#email, record)
+    return record === undefined ? undefined : this.#house.book.askedAtMs(this.#email, record)
   }
 
   invalidate(nowMs: number): void {
-    this.#horizon.move(nowMs)
+    this.#invalidAtMs = nowMs
   }
 
   get #record(): Record | undefined {
-    const record = this.#book.find(this.#email)
+    const record = this.#house.book.find(this.#email)
     if (record !== undefined || this.#absent === undefined) return record
     // A pass may have more to say than a look-up of an hour ago.
-    const nowMs = this.#clock.monotonicMs()
+    const nowMs = this.#house.clock.monotonicMs()
     return (
-      (nowMs - this.#absent.atMs <= this.#limits.unknownMs
+      (nowMs - this.#absent.atMs <= this.#house.limits.unknownMs
         ? undefined
-        : this.#passes.absence(this.#email, nowMs)) ?? this.#absent
+        : this.#house.passes.absence(this.#email, nowMs)) ?? this.#absent
     )
   }
 
   /** What was asked for at or before this time does not count. */
   get #validFromMs(): number {
-    const atMs = Math.max(this.#horizon.atMs, this.#book.invalidAtMs(this.#email))
-    return this.#absent === undefined ? atMs : Math.max(atMs, this.#absentHorizon.atMs)
+    const atMs = Math.max(
+      this.#house.recordsHorizon.atMs,
+      this.#invalidAtMs ?? Number.NEGATIVE_INFINITY,
+      this.#house.book.invalidAtMs(this.#email),
+    )
+    return this.#absent === undefined ? atMs : Math.max(atMs, this.#house.absentHorizon.atMs)
   }
 
   #freshMs(record: Record): number {
-    return record.lookup.kind === 'absent' ? this.#limits.unknownMs : this.#limits.freshMs
+    return record.lookup.kind === 'absent' ? this.#house.limits.unknownMs : this.#house.limits.freshMs
   }
 
   #checked(record: Record, nowMs: number): Record {
-    return record.hashesAtMs === undefined ? record : withoutOldHashes(record, nowMs, this.#limits.outageMs)
+    return record.hashesAtMs === undefined
+      ? record
+      : withoutOldHashes(record, nowMs, this.#house.limits.outageMs)
   }
 
   /** Only what the directory had: that it had nobody by this address says nothing of now. */
   #inOutage(nowMs: number, code: ErrorCode): DirectoryPart {
-    const record = this.#book.find(this.#email)
-    const { outageMs, staleMs } = this.#limits
+    const record = this.#house.book.find(this.#email)
+    const { outageMs, staleMs } = this.#house.limits
     if (record === undefined || nowMs - record.atMs > Math.max(outageMs, staleMs))
       return { kind: 'failed', why: whyOf(code) }
-    this.#servedOld(nowMs - record.atMs)
+    this.#house.servedOld(nowMs - record.atMs)
     return this.#checked(record, nowMs)
   }
 
   /** What was found; else a record that is young enough, or any while the directory is down. */
   #orOld(found: DirectoryPart): DirectoryPart {
     if (found.kind === 'record') return found
-    const nowMs = this.#clock.monotonicMs()
-    const code = this.#source.downBy()
+    const nowMs = this.#house.clock.monotonicMs()
+    const code = this.#house.source.downBy()
     if (code !== undefined) return this.#inOutage(nowMs, code)
-    const record = this.#book.find(this.#email)
-    if (record === undefined || nowMs - record.atMs > this.#limits.staleMs) return found
-    this.#servedOld(nowMs - record.atMs)
+    const record = this.#house.book.find(this.#email)
+    if (record === undefined || nowMs - record.atMs > this.#house.limits.staleMs) return found
+    this.#house.servedOld(nowMs - record.atMs)
     return this.#checked(record, nowMs)
   }
 
   #refreshSoon(nowMs: number): void {
-    if (this.#looking !== undefined || nowMs - this.#failedAtMs <= REFRESH_PAUSE_MS) return
-    this.#clock.after(0, () => this.#refresh())
+    if (
+      this.#looking !== undefined ||
+      nowMs - (this.#failedAtMs ?? Number.NEGATIVE_INFINITY) <= REFRESH_PAUSE_MS
+    )
+      return
+    this.#house.clock.after(0, () => this.#refresh())
   }
 
   #refresh(): void {
     if (this.#looking !== undefined) return
     this.#lookup().catch((error: unknown) =>
-      this.#logger.debug({ err: error }, 'background look-up in the directory failed'),
+      this.#house.logger.debug({ err: error }, 'background look-up in the directory failed'),
     )
   }
 
   #lookup(): Promise<Record> {
-    const atMs = this.#clock.monotonicMs()
+    const atMs = this.#house.clock.monotonicMs()
     this.#lookingSinceMs = atMs
     const looking = this.#ask(atMs)
       .then((found) => this.#keep(found))
       .catch((error: unknown) => {
-        this.#failedAtMs = this.#clock.monotonicMs()
+        this.#failedAtMs = this.#house.clock.monotonicMs()
         throw error
       })
       .finally(() => {
@@ -249,21 +247,21 @@ export class DirectoryRecord {
   /** What is known then: of two look-ups the one that was sent later. */
   #keep(found: Record): Record {
     if (this.#absent !== undefined && this.#absent.atMs > found.atMs) return this.#absent
-    const record = this.#book.put(this.#email, found)
+    const record = this.#house.book.put(this.#email, found)
     this.#absent = record.lookup.kind === 'absent' ? record : undefined
     return record
   }
 
   async #ask(atMs: number): Promise<Record> {
     const [lookup, profile] = await Promise.all([
-      this.#source.findByEmail(this.#email),
-      this.#source.profile(),
+      this.#house.source.findByEmail(this.#email),
+      this.#house.source.profile(),
     ])
-    if (!profile.hashVisible || !lostHashes(this.#book.find(this.#email), lookup))
+    if (!profile.hashVisible || !lostHashes(this.#house.book.find(this.#email), lookup))
       return Object.freeze({ kind: 'record', lookup, profile, atMs })
     // Rule 8: visible a minute ago says nothing. Where it cannot be read now, nobody knows that the hash is gone.
-    const since = await this.#source.profile(atMs).catch((error: unknown) => {
-      this.#logger.debug({ err: error }, 'a hash is missing, and the user profile was not read')
+    const since = await this.#house.source.profile(atMs).catch((error: unknown) => {
+      this.#house.logger.debug({ err: error }, 'a hash is missing, and the user profile was not read')
       return { ...profile, hashVisible: false }
     })
     return Object.freeze({ kind: 'record', lookup, profile: since, atMs })
@@ -272,7 +270,7 @@ export class DirectoryRecord {
   /** The look-up's record, or why not: it failed, or it takes longer than a login may wait. */
   #waitFor(looking: Promise<Record>): Promise<DirectoryPart> {
     return new Promise((resolve) => {
-      const cancel = this.#clock.after(this.#limits.waitMs, () =>
+      const cancel = this.#house.clock.after(this.#house.limits.waitMs, () =>
         resolve({ kind: 'failed', why: 'directory_down' }),
       )
       looking.then(
@@ -283,8 +281,8 @@ export class DirectoryRecord {
         (error: unknown) => {
           cancel()
           const failure = toMailpassdError(error)
-          if (this.#source.downBy() === undefined)
-            this.#logger.warn({ err: failure }, 'the directory did not answer a look-up')
+          if (this.#house.source.downBy() === undefined)
+            this.#house.logger.warn({ err: failure }, 'the directory did not answer a look-up')
           resolve({ kind: 'failed', why: whyOf(failure.code) })
         },
       )

@@ -2,6 +2,7 @@
  * The stored hashes that are compared with a password, in their order: app passwords, then the main password. Of
  * 1,000 app passwords few are compared: the one whose tag the password has, else at most 20 of those without a tag.
  */
+import { LRUCache } from 'lru-cache'
 import { ownerOf, type Account } from '../account/account.ts'
 import { MAX_UNTAGGED, type StoredAppPassword, type StoredMailbox } from '../account/stored.ts'
 
@@ -71,10 +72,15 @@ export function candidateNow(account: Account, candidate: Candidate): Candidate 
   return row?.hash === candidate.hash ? toCandidate(row) : undefined
 }
 
+/** Of so many mailboxes candidates are kept, and what memo.ts keeps of them: 0.8 kB each. */
+export const IN_USE = 2048
+
 const NONE: readonly Candidate[] = []
 
-/** Made once for rows or a record that were read: what is remembered of a candidate is then found by it. */
-const mains = new WeakMap<StoredMailbox | readonly string[], readonly Candidate[]>()
+/**
+ * Made once for rows or a record that were read and are in use: what is remembered of a candidate is then found by it.
+ */
+const mains = new LRUCache<StoredMailbox | readonly string[], readonly Candidate[]>({ max: IN_USE })
 
 /** The directory keeps several values during a rotation; all are tried (at most 5 by the adapter). */
 function mainCandidates(account: Account): readonly Candidate[] {

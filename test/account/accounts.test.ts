@@ -227,7 +227,7 @@ t.test('a read that was under way when the change came does not count', async (t
   await clock.advance(1)
   accounts.changed({ kind: 'mailbox', address: JANE.full })
   const second = get()
-  const after = { ...resident, appPasswords: [] }
+  const after = { ...resident, othersLeftOut: 1 }
   await clock.advance(1)
   source.answer = () => Promise.resolve(after)
   before.resolve(resident)
