@@ -19,6 +19,8 @@ export interface Bench {
   readonly progress: (text: string) => void
   /** Says what is left out for want of a server; ends up in the page. */
   readonly leftOut: (text: string) => void
+  /** Says that a section could not be measured; the run ends with 1. */
+  readonly failed: (text: string) => void
   /** A Keycloak and a MariaDB where there are some. */
   readonly servers: { readonly keycloak: string | undefined; readonly mariadb: string | undefined }
 }
@@ -83,4 +85,12 @@ export function figuresOf<T>(found: ReadonlyMap<string, readonly T[]>, name: str
 
 export function fileIn(bench: Bench, name: string): string {
   return join(bench.dir, name)
+}
+
+/** Throws where somebody with the right password was not let in: a server that refuses is quick. */
+export function checkAllIn(name: string, { ok, answers, fail, tempFail, closed }: LoadFigures): void {
+  if (ok === answers) return
+  throw new Error(
+    `${name} let ${ok} of ${answers} in; refused ${fail}, not now ${tempFail}, closed ${closed}`,
+  )
 }

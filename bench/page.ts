@@ -15,6 +15,7 @@ export interface Report {
   readonly sections: readonly Section[]
   readonly lines: readonly Line[]
   readonly leftOut: readonly string[]
+  readonly failed: readonly string[]
 }
 
 function bars(lines: readonly Line[]): readonly Bar[] {
@@ -34,7 +35,7 @@ function sectionText(section: Section, lines: readonly Line[]): string {
   return `### ${section.name}\n\n${section.about[0]?.toUpperCase() ?? ''}${section.about.slice(1)}.\n\n${markdownTable(own)}\n`
 }
 
-function text({ machine, sections, lines, leftOut }: Report): string {
+function text({ machine, sections, lines, leftOut, failed }: Report): string {
   const aimed = lines.filter((line) => isMet(line) !== undefined)
   const missed = aimed.filter((line) => isMet(line) === false)
   const rows = machine.map(([name, value]) => `| ${name} | ${value} |`)
@@ -43,7 +44,7 @@ function text({ machine, sections, lines, leftOut }: Report): string {
 ${rows.join('\n')}
 
 ${aimed.length - missed.length} of ${aimed.length} goals met.${missed.length === 0 ? '' : ` Missed: ${missed.map(({ what, other }) => `${what} (${other.split(':')[0] ?? ''})`).join('; ')}.`}
-${leftOut.map((what) => `\nLeft out: ${what}.\n`).join('')}
+${failed.map((what) => `\n**Not measured, it failed:** ${what}.\n`).join('')}${leftOut.map((what) => `\nLeft out: ${what}.\n`).join('')}
 ![Server CPU for each login](performance.svg)
 
 ${sections

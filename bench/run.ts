@@ -54,6 +54,9 @@ async function runSections(options: BenchOptions, bench: Bench): Promise<readonl
     const teardown = new TeardownStack()
     try {
       lines.push(...(await section.run(bench, teardown)))
+    } catch (error) {
+      // The others are still worth their time. It is told on the page, too.
+      bench.failed(`${section.name}: ${error instanceof Error ? error.message : String(error)}`)
     } finally {
       await teardown.end()
     }
@@ -61,10 +64,12 @@ async function runSections(options: BenchOptions, bench: Bench): Promise<readonl
   return lines
 }
 
-async function measureAll(options: BenchOptions): Promise<void> {
+/** Gives whether every section could be measured. */
+async function measureAll(options: BenchOptions): Promise<boolean> {
   const startedAtMs = performance.now()
   const teardown = new TeardownStack()
   const leftOut = new Set<string>()
+  const failed: string[] = []
   const progress = (text: string) => {
     const seconds = Math.round((performance.now() - startedAtMs) / 1000)
     process.stderr.write(`${String(seconds).padStart(4)} s  ${text}\n`)
@@ -81,15 +86,21 @@ async function measureAll(options: BenchOptions): Promise<void> {
       million: options.million,
       progress,
       leftOut: (text) => void leftOut.add(text),
+      failed: (text) => {
+        failed.push(text)
+        progress(`FAILED ${text}`)
+      },
       servers: await openServers(teardown, dir),
     }
     const lines = await runSections(options, bench)
     console.log(plainTable(lines))
     for (const text of leftOut) console.log(`left out: ${text}`)
-    if (options.out === undefined) return
+    for (const text of failed) console.log(`FAILED: ${text}`)
+    if (options.out === undefined) return failed.length === 0
     const machine = await describeMachine(options.rounds)
-    await writePage(options.out, { machine, sections: SECTIONS, lines, leftOut: [...leftOut] })
+    await writePage(options.out, { machine, sections: SECTIONS, lines, leftOut: [...leftOut], failed })
     console.log(`written: ${join(options.out, 'performance.md')}, performance.svg`)
+    return failed.length === 0
   } finally {
     await teardown.end()
   }
@@ -111,8 +122,7 @@ async function main(args: readonly string[]): Promise<number> {
       console.error(`bench: ${missing}`)
       return EXIT.unavailable
     }
-    await measureAll(options)
-    return EXIT.ok
+    return (await measureAll(options)) ? EXIT.ok : EXIT.failed
   } catch (error) {
     if (!(error instanceof MailpassdError) || error.code !== 'usage') throw error
     console.error(`bench: ${error.message}`)

@@ -12,6 +12,7 @@ import { timeText, type Line } from '../line.ts'
 import { addresses, hashBy, PASSWORD, type Scheme } from '../people.ts'
 import { saslClient, type Client } from '../soak/clients.ts'
 import { compareRaw, makeRealServers, type RealServers } from '../subjects/real-servers.ts'
+import { forFirstLogins } from '../subjects/mailpassd.ts'
 import type { Teardown } from '../teardown.ts'
 
 const SCHEMES: readonly Scheme[] = ['bcrypt 5', 'bcrypt 10', 'SSHA512']
@@ -127,7 +128,10 @@ async function run(bench: Bench, teardown: Teardown): Promise<readonly Line[]> {
   const dataDir = await mkdtemp(join(tmpdir(), 'mailpassd-bench-'))
   teardown.teardown(() => rm(dataDir, { recursive: true, force: true }))
   const wish = { config: servers.config, dataDir }
-  await makeMailboxes(wish, [...first, ...sets.flatMap(({ users }) => users)])
+  await makeMailboxes({ ...wish, config: forFirstLogins(wish.config) }, [
+    ...first,
+    ...sets.flatMap(({ users }) => users),
+  ])
 
   const daemon = await startDaemon(wish)
   teardown.teardown(() => daemon.stop())

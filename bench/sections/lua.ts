@@ -1,5 +1,14 @@
 /** Warm logins through Dovecot and its Lua: our way, with connections that are kept, beside a TLS connection for each login. */
-import { fileIn, figuresOf, interleave, measure, type Bench, type Measured, type Section } from '../bench.ts'
+import {
+  checkAllIn,
+  fileIn,
+  figuresOf,
+  interleave,
+  measure,
+  type Bench,
+  type Measured,
+  type Section,
+} from '../bench.ts'
 import { compareCpu } from '../compare-cpu.ts'
 import type { Line } from '../line.ts'
 import { writeCredentials } from '../load.ts'
@@ -7,7 +16,7 @@ import { addresses, credentialsOf, hashBy } from '../people.ts'
 import { dovecotMissing } from '../../test/servers/dovecot.ts'
 import { opensslMissing } from '../../test/servers/certificates.ts'
 import { startAnew, startKept } from '../subjects/lua-dovecot.ts'
-import { makePlace, startMailpassd } from '../subjects/mailpassd.ts'
+import { makeMailboxes, makePlace, startMailpassd } from '../subjects/mailpassd.ts'
 import type { Teardown } from '../teardown.ts'
 
 const USERS = 200
@@ -23,6 +32,7 @@ async function run(bench: Bench, teardown: Teardown): Promise<readonly Line[]> {
   const users = addresses(USERS)
   const credentials = await writeCredentials(fileIn(bench, 'lua'), credentialsOf(users))
   const place = await makePlace(teardown, users, await hashBy('bcrypt 5'))
+  await makeMailboxes(bench.programs.client, place, credentials, USERS)
   const { daemon } = await startMailpassd(teardown, place, { config: '' })
   const subjects = [await startKept(teardown, daemon), await startAnew(teardown, daemon)]
   const load = { connections: CONNECTIONS, seconds: bench.quick ? 0.5 : 3 }
@@ -30,7 +40,7 @@ async function run(bench: Bench, teardown: Teardown): Promise<readonly Line[]> {
     subject.name,
     async () => {
       const figures = await measure(bench, subject, credentials, load)
-      if (figures.ok !== figures.answers) throw new Error(`${subject.name}: not everybody was let in`)
+      checkAllIn(subject.name, figures)
       return figures
     },
   ])

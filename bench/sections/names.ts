@@ -3,14 +3,15 @@
  * a network of its own, while Keycloak answers and the budget for look-ups lasts, while the budget is spent, and while
  * Keycloak is gone. How far the two distributions are apart anywhere, in per cent.
  */
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { startFaultProxy } from '../../test/servers/fault-proxy.ts'
-import { startDaemon } from '../../test/e2e/daemon.ts'
+import { startDaemon, type RunningDaemon } from '../../test/e2e/daemon.ts'
 import { fileIn, type Bench, type Section } from '../bench.ts'
 import { distance, quantile } from '../figures.ts'
 import { timeText, type Line } from '../line.ts'
 import { runLoad, writeCredentials, type LoadWish } from '../load.ts'
 import { addresses, addressInNetwork, credentialsOf, hashBy } from '../people.ts'
+import { forFirstLogins } from '../subjects/mailpassd.ts'
 import { makeRealServers } from '../subjects/real-servers.ts'
 import type { Teardown } from '../teardown.ts'
 
@@ -87,12 +88,26 @@ async function run(bench: Bench, teardown: Teardown): Promise<readonly Line[]> {
     { keycloak, mariadb },
     users.map((email) => ({ email, hash })),
   )
-  const daemon = await startDaemon({ config: servers.config.replace(keycloak, proxy.url) })
-  teardown.teardown(() => daemon.stop())
-  const address = `127.0.0.1:${daemon.ports.sasl}`
+  const config = servers.config.replace(keycloak, proxy.url)
+  const dataDir = fileIn(bench, 'names-data')
+  await mkdir(dataDir)
   const right = await writeCredentials(fileIn(bench, 'names-right'), credentialsOf(users))
-  const first = await runLoad(bench.programs.client, address, right, { connections: 8, logins: users.length })
-  if (first.ok !== users.length) throw new Error(`only ${first.ok} of ${users.length} users were let in`)
+  const logInAll = async ({ ports }: RunningDaemon): Promise<string> => {
+    const address = `127.0.0.1:${ports.sasl}`
+    const logins = { connections: 8, logins: users.length }
+    const { ok } = await runLoad(bench.programs.client, address, right, logins)
+    if (ok !== users.length) throw new Error(`only ${ok} of ${users.length} users were let in`)
+    return address
+  }
+  const filling = await startDaemon({ config: forFirstLogins(config), dataDir })
+  try {
+    await logInAll(filling)
+  } finally {
+    await filling.stop()
+  }
+  const daemon = await startDaemon({ config, dataDir })
+  teardown.teardown(() => daemon.stop())
+  const address = await logInAll(daemon)
 
   const lines: Line[] = []
   bench.progress('names: Keycloak answers')

@@ -4,6 +4,7 @@
  * that is measured.
  */
 import {
+  checkAllIn,
   fileIn,
   figuresOf,
   interleave,
@@ -20,7 +21,7 @@ import { writeCredentials, type LoadWish } from '../load.ts'
 import { addresses, credentialsOf, hashBy } from '../people.ts'
 import { startBare } from '../subjects/bare.ts'
 import { dovecotMissing, startCachedDovecot } from '../subjects/dovecot.ts'
-import { makePlace, startMailpassd } from '../subjects/mailpassd.ts'
+import { makeMailboxes, makePlace, startMailpassd } from '../subjects/mailpassd.ts'
 import { startNull } from '../subjects/null.ts'
 import type { Subject } from '../subjects/subject.ts'
 import type { Teardown } from '../teardown.ts'
@@ -61,9 +62,11 @@ const SHAPES: readonly Shape[] = [
   { name: '1 connection, 50 in flight', load: { connections: 1, depth: 50 }, transport: 'unix' },
 ]
 
-async function startAll(bench: Bench, teardown: Teardown): Promise<readonly Subject[]> {
+async function startAll(bench: Bench, teardown: Teardown, credentials: string): Promise<readonly Subject[]> {
   const users = addresses(USERS)
   const place = await makePlace(teardown, users, await hashBy('bcrypt 5'))
+  bench.progress('warm: making mailboxes')
+  await makeMailboxes(bench.programs.client, place, credentials, USERS)
   const subjects: Subject[] = [await startMailpassd(teardown, place, { config: '' })]
   for (const version of ['2.3', '2.4'] as const) {
     const reason = dovecotMissing(version)
@@ -108,7 +111,7 @@ function clientLine(shape: Shape, ours: readonly Measured[], theirs: readonly Me
 
 async function run(bench: Bench, teardown: Teardown): Promise<readonly Line[]> {
   const credentials = await writeCredentials(fileIn(bench, 'warm'), credentialsOf(addresses(USERS)))
-  const subjects = await startAll(bench, teardown)
+  const subjects = await startAll(bench, teardown, credentials)
   for (const subject of subjects) await warmUp(bench, subject, credentials)
   const nothing = await startNull(teardown, bench.programs.nullServer, bench.dir)
 
@@ -120,7 +123,7 @@ async function run(bench: Bench, teardown: Teardown): Promise<readonly Line[]> {
       subject.name,
       async () => {
         const figures = await measure(bench, subject, credentials, load, shape.transport)
-        if (figures.ok !== figures.answers) throw new Error(`${subject.name} did not let everybody in`)
+        checkAllIn(subject.name, figures)
         return figures
       },
     ])

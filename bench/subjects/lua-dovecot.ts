@@ -43,10 +43,10 @@ async function startFront(teardown: Teardown, url: string): Promise<Front> {
 async function startLuaDovecot(
   teardown: Teardown,
   name: string,
-  place: { readonly url: string; readonly more?: string },
+  place: { readonly url: string; readonly caFile?: string },
   cpuUs: () => number,
 ): Promise<Subject> {
-  const dovecot = await startDovecot({ version: '2.3', token: TOKEN, ...place })
+  const dovecot = await startDovecot({ version: '2.3', token: TOKEN, url: place.url, caFile: place.caFile })
   teardown.teardown(() => dovecot.stop())
   const unix = `unix:${join(dovecot.hostDir, 'run/auth-client')}`
   return { name, unix, tcp: unix, cpuUs: () => cpuUsOf(dovecot.pid, 'auth') + cpuUs() }
@@ -63,7 +63,7 @@ export async function startAnew(teardown: Teardown, daemon: { url: string; pid: 
   return startLuaDovecot(
     teardown,
     'anew',
-    { url: front.url, more: `ssl_client_ca_file = ${front.caFile}\n` },
+    { url: front.url, caFile: front.caFile },
     () => cpuUsOf(daemon.pid) + front.cpuUs(),
   )
 }

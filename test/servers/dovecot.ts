@@ -129,6 +129,8 @@ export async function startDovecot(options: {
   readonly doveadm?: { readonly port: number; readonly apiKey: string }
   /** Asks /policy at `url` with the token, as the shipped file has it. */
   readonly policy?: boolean
+  /** Whose certificates its HTTP client trusts, where `url` is https; 2.3 only. */
+  readonly caFile?: string | undefined
   /** In place of the shipped passdb; `{dir}` is the server's directory. */
   readonly passdb?: string
 }): Promise<Dovecot> {
@@ -149,7 +151,7 @@ export async function startDovecot(options: {
   )
   await writeFile(join(root.hostDir, 'mailpassd.token'), `${options.token}\n`)
   await chmod(join(root.hostDir, 'mailpassd.token'), 0o600)
-  let more = ''
+  let more = options.caFile === undefined ? '' : `ssl_client_ca_file = ${options.caFile}\n`
   if (options.doveadm !== undefined) {
     const { port, apiKey } = options.doveadm
     const listener = await shipped(`doveadm-${version}.conf.inc`)
