@@ -216,6 +216,7 @@ export async function openHouse({ config, dataDir }: LoadedConfig, logger: Logge
     hashes: pool,
     names: store.names,
     log: store.loginLog,
+    heldTurn: (email) => records.guard.heldTurn(email),
     pendingOf: (mailbox) => log.pendingOf(mailbox),
     clock,
     logger: outageLogger,

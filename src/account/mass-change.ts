@@ -110,6 +110,11 @@ export class MassChangeGuard {
     return this.#isHolding ? this.#turned.get(email)?.before : undefined
   }
 
+  /** What the directory says of a user whom the guard holds; undefined where it holds none by this address. */
+  heldTurn(email: string): Turn | undefined {
+    return this.#isHolding ? this.#turned.get(email)?.turn : undefined
+  }
+
   /** What was known of this address before it turned, held or not. */
   before(email: string): DirectoryRecordValue | undefined {
     return this.#turned.get(email)?.before

@@ -3,6 +3,7 @@
  * credential, and what to do. It asks the very functions that decide asks, takes nothing from any budget, and has no
  * writer to write with: test/explain holds it against decide.
  */
+import type { Turn } from '../account/mass-change.ts'
 import type { Account } from '../account/account.ts'
 import type { Accounts } from '../account/accounts.ts'
 import type { Clock } from '../clock.ts'
@@ -57,6 +58,8 @@ export interface ExplainParts {
   readonly names: AppPasswordNames
   readonly log: LoginLogSource
   /** What the log has not written yet. */
+  /** How a user turned whom the guard against a mass change holds. */
+  readonly heldTurn: (email: string) => Turn | undefined
   readonly pendingOf: (mailbox: string) => readonly LoginLogEntry[]
   readonly clock: Clock
   readonly logger: Logger
@@ -121,6 +124,7 @@ async function walk(request: ExplainRequest, parts: ExplainParts): Promise<Expla
         }
       : { room: 'admission', state: 'ok', text: penalties.join('; ') || 'no penalty' },
     ...checksOf(question, credentials, monotonicMs),
+    ...heldBack(parts.heldTurn(address.full)),
     ...switchedOff(account, nameById),
   ]
   const { stored } = account
@@ -151,6 +155,20 @@ async function walk(request: ExplainRequest, parts: ExplainParts): Promise<Expla
 function throttledText(penalties: readonly string[], seconds: number): string {
   const wait = seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} minutes`
   return `${penalties.join('; ')}; nothing more is compared for ${wait}`
+}
+
+const TURNS: Readonly<Record<Turn, string>> = {
+  unknown: 'has no such user any more',
+  disabled: 'has this user disabled',
+  no_hash: 'shows no password hash of this user any more',
+  replaced: 'has another user with this address now',
+}
+
+/** Why somebody gets in whom an operator disabled a minute ago. */
+function heldBack(turn: Turn | undefined): Check[] {
+  if (turn === undefined) return []
+  const text = `the directory ${TURNS[turn]}, as it says of too many at once: what was known before counts, until \`mailpassd directory accept\``
+  return [{ room: 'directory', state: 'note', text }]
 }
 
 /** App passwords that a login does not even load: made elsewhere, and off. Whoever has one wants to know. */

@@ -132,6 +132,7 @@ async function journey(t: Test): Promise<void> {
     t.match(await ready.json(), { degraded: ['directory_mass_change'] })
     t.match(await cli(daemon, 'directory', 'accept', '--dry-run'), { code: 0, out: /disabled: +user0005@/ })
     t.equal(await login(daemon, 5), 200, 'nothing was done')
+    t.match(await cli(daemon, 'explain', email(5)), { out: /has this user disabled, as it says of too many/ })
     t.match(await cli(daemon, 'directory', 'accept'), { code: 0, out: /^30 users: /m })
     t.equal(await login(daemon, 5), 403)
     t.match(await cli(daemon, 'directory', 'status', '--json'), { code: 0, out: /"state": "open"/ })

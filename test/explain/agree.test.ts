@@ -90,6 +90,7 @@ async function house(situation: Situation, outage: Outage) {
     hashes: pool,
     names: { appPasswordNames: async () => new Map() },
     log: { readLogins: async () => [] },
+    heldTurn: () => undefined,
     pendingOf: () => [],
     clock,
     logger: silentLogger,

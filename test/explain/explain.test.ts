@@ -63,6 +63,7 @@ function explainer(situation: Situation = {}) {
         return rows
       },
     },
+    heldTurn: () => undefined,
     pendingOf: () => situation.pending ?? [],
     clock,
     logger: silentLogger,
