@@ -187,7 +187,7 @@ function realmSteps(server: ServerProbe, { config }: DirectoryPlan): PlannedStep
         return judgeBruteForce(await server.realm(), config.lockout, reason)
       },
     },
-    { name: 'events', needs, run: async () => judgeEvents(await server.events()) },
+    { name: 'events', needs, run: async () => judgeEvents(await server.events(), config) },
   ]
 }
 

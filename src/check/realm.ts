@@ -1,6 +1,7 @@
 /** Judges the realm's rules: who sees and edits the attributes, who chooses an e-mail, lockouts, events. */
 import type { DirectoryConfig } from '../config/schema.ts'
-import type { AttributeRule, EventSettings, RealmSettings } from './server-probe.ts'
+import type { ChangeSettings } from '../directory/changes.ts'
+import type { AttributeRule, RealmSettings } from './server-probe.ts'
 import { found, type Finding } from './step.ts'
 
 const SHOW = 'assign view-realm of realm-management as well: it only reads'
@@ -119,21 +120,35 @@ export function judgeBruteForce(
       )
 }
 
-/** What they are for: a record of who changed a user, and later a way to learn of it. */
-const PURPOSE = 'they record who changed, disabled or deleted a user, and when'
+/** What they are for. */
+const WITHOUT =
+  'a user disabled, deleted or with another password in Keycloak is heard of when the record is old (directory.fresh_seconds), and live sessions go on'
+/** Shorter, and a daemon that was stopped overnight misses what happened meanwhile. */
+const LEAST_KEPT_MS = 24 * 60 * 60 * 1000
 
-export function judgeEvents(events: EventSettings | 'hidden'): Finding {
-  if (events === 'hidden')
-    return found.warning(
-      `not shown to our client; ${PURPOSE}`,
-      'assign view-events of realm-management as well: it only reads',
+/** Whether what we read of changes is kept (directory.events). `failed` where the configuration wants it for certain. */
+export function judgeEvents(
+  settings: ChangeSettings | 'hidden',
+  config: Pick<DirectoryConfig, 'events' | 'events_seconds'>,
+): Finding {
+  const isOff = config.events === 'off' || config.events_seconds === 0
+  if (isOff) return found.ok('not read (directory.events)')
+  const told = config.events === 'on' ? found.failed : found.warning
+  if (settings === 'hidden')
+    return told(
+      `not shown to our client: ${WITHOUT}`,
+      'assign view-events of realm-management as well: it only reads (docs/keycloak.md)',
     )
-  const { userEvents, adminEvents } = events
-  const off = [...(adminEvents ? [] : ['admin events']), ...(userEvents ? [] : ['user events'])]
-  return off.length === 0
-    ? found.ok('admin events and user events are on')
-    : found.warning(
-        `${off.join(' and ')} are off; ${PURPOSE}`,
-        'switch them on in Realm settings, Events: Save events under both settings tabs, with an expiration',
-      )
+  const { missing, keptMs } = settings
+  if (missing.length > 0)
+    return told(
+      `not kept: ${missing.join(', ')}: ${WITHOUT}`,
+      'switch them on in Realm settings, Events: Save events under both settings tabs, with an expiration (docs/keycloak.md)',
+    )
+  if (keptMs !== undefined && keptMs < LEAST_KEPT_MS)
+    return found.warning(
+      `user events are kept for ${Math.round(keptMs / 60_000)} minutes: what happens while mailpassd is stopped for longer is missed`,
+      'set their expiration to a day or more (Realm settings, Events, User events settings)',
+    )
+  return found.ok(`admin events and user events are kept, and read each ${config.events_seconds} s`)
 }

@@ -2,6 +2,7 @@
  * What the connection test asks of a directory server, step by step, where a login only asks for a user. Facts, not
  * judgments; the adapter that speaks to the server implements it. No secret, hash or token is in any of them.
  */
+import type { ChangeSettings } from '../directory/changes.ts'
 import type { Directory } from '../directory/directory.ts'
 
 export type Resolved =
@@ -91,11 +92,6 @@ export interface AttributeRule {
   readonly selfEdited: boolean
 }
 
-export interface EventSettings {
-  readonly userEvents: boolean
-  readonly adminEvents: boolean
-}
-
 export interface ServerProbe {
   /** The configured base URL, for messages. */
   readonly url: string
@@ -113,6 +109,6 @@ export interface ServerProbe {
   realm(): Promise<RealmSettings>
   attributeRule(name: string): Promise<AttributeRule>
   /** `hidden`: our client may not see them. */
-  events(): Promise<EventSettings | 'hidden'>
+  events(): Promise<ChangeSettings | 'hidden'>
   close(): Promise<void>
 }

@@ -202,9 +202,16 @@ t.test('rules of a realm', async (t) => {
   }
   t.match(judgeBruteForce(realm, 'block', { selfEdited: true }), { result: 'warning', hint: /view-realm/ })
   t.equal(judgeBruteForce({ ...realm, permanentLockout: true }, 'ignore', { selfEdited: false }).result, 'ok')
-  t.match(judgeEvents({ userEvents: true, adminEvents: false }), {
+  const reading = { events: 'auto', events_seconds: 2 } as const
+  t.match(judgeEvents({ missing: ['admin events'], keptMs: undefined }, reading), {
     result: 'warning',
-    detail: /^admin events are off/,
+    detail: /^not kept: admin events: /,
+    hint: /Save events/,
   })
+  t.match(judgeEvents('hidden', { ...reading, events: 'on' }), { result: 'failed', hint: /view-events/ })
+  t.match(judgeEvents('hidden', { ...reading, events: 'off' }), { result: 'ok' })
+  t.match(judgeEvents('hidden', { ...reading, events_seconds: 0 }), { result: 'ok' })
+  t.match(judgeEvents({ missing: [], keptMs: 600_000 }, reading), { result: 'warning', detail: /10 minutes/ })
+  t.match(judgeEvents({ missing: [], keptMs: 604_800_000 }, reading), { result: 'ok' })
   t.match(judgeDatabase('MariaDB x', '10', 80), { result: 'warning', hint: /far away/ })
 })

@@ -89,9 +89,10 @@ t.test('adapters and doors are known, even by type, only to whoever wires them',
     const [user, used] = [folderOf(from), folderOf(to)]
     if (user === used || ROOTS.has(user)) return false
     // The port and what it speaks of are in the adapters' folder.
-    if (to === 'directory/directory.ts' || to === 'directory/user.ts') return false
     // What works on the port alone, whatever implements it.
     if (user === 'mirror' && (to === 'directory/pass.ts' || to === 'directory/pace.ts')) return false
+
+    if (['directory', 'changes', 'user'].some((port) => to === `directory/${port}.ts`)) return false
     if (user === 'embedded-default.ts') return false
     return (
       used === 'store' || used === 'door' || used === 'directory' || (ROOTS.has(used) && user !== 'cli.ts')

@@ -2,15 +2,13 @@
  * Keycloak's events as a feed of changes. Pages are read from the newest backwards, each ending where the one before it
  * began: events that come meanwhile, or expire, shift nothing. No parameter is used that 26 alone knows (direction).
  */
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
 import { MailpassdError, toMailpassdError } from '../../errors.ts'
-import type { Change, ChangeFeed, ChangeSettings, ChangeWindow } from '../changes.ts'
+import type { Change, ChangeFeed, ChangeWindow } from '../changes.ts'
 import type { Endpoints } from './endpoints.ts'
+import { changeSettings, eventsConfig } from './events-config.ts'
 import {
   adminChange,
   adminEvents,
-  NEEDED_TYPES,
   READ_TYPES,
   userChange,
   userEvents,
@@ -24,15 +22,6 @@ const MAX_EVENTS = 10_000
 const PAGE = 200
 /** The page that is tried where a greater one was too long an answer. */
 const SMALL_PAGE = 20
-
-const EventsConfig = Compile(
-  Type.Object({
-    eventsEnabled: Type.Boolean(),
-    adminEventsEnabled: Type.Boolean(),
-    eventsExpiration: Type.Optional(Type.Union([Type.Number(), Type.Null()])),
-    enabledEventTypes: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
-  }),
-)
 
 export interface ChangeFeedParts {
   readonly endpoints: Pick<Endpoints, 'adminEvents' | 'userEvents' | 'eventsConfig'>
@@ -75,11 +64,11 @@ export function createChangeFeed(parts: ChangeFeedParts): ChangeFeed {
         throw thrown
       })
       if (answer === 'hidden') return 'hidden'
-      if (!EventsConfig.Check(answer)) throw unpromised('event settings')
+      if (!eventsConfig.Check(answer)) throw unpromised('event settings')
       const kept = answer.enabledEventTypes ?? []
       types = answer.eventsEnabled ? READ_TYPES.filter((type) => kept.includes(type)) : []
       keepsAdminEvents = answer.adminEventsEnabled
-      return settingsOf(answer)
+      return changeSettings(answer)
     },
 
     async begin() {
@@ -157,25 +146,6 @@ async function readWindow<E extends Event>(
     }
   }
   return { changes, newestMs, isCut: true }
-}
-
-function settingsOf(config: {
-  readonly eventsEnabled: boolean
-  readonly adminEventsEnabled: boolean
-  readonly eventsExpiration?: number | null
-  readonly enabledEventTypes?: readonly string[] | null
-}): ChangeSettings {
-  const kept = config.enabledEventTypes ?? []
-  const expirationSeconds = config.eventsExpiration ?? 0
-  return {
-    missing: [
-      ...(config.adminEventsEnabled ? [] : ['admin events']),
-      ...(config.eventsEnabled
-        ? NEEDED_TYPES.filter((type) => !kept.includes(type)).map((type) => `user events of type ${type}`)
-        : ['user events']),
-    ],
-    keptMs: expirationSeconds > 0 ? expirationSeconds * 1000 : undefined,
-  }
 }
 
 function unpromised(what: string): MailpassdError {

@@ -2,11 +2,10 @@
  * Keycloak as the connection test looks at it: the same requests that the adapter makes, one at a time, over a pool of
  * their own, each answer turned into facts. Bodies are compared with known words and never quoted.
  */
-import { Type, type Static } from 'typebox'
+import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type {
   AttributeRule,
-  EventSettings,
   RealmSettings,
   ServerProbe,
   TokenAnswer as TokenVerdict,
@@ -15,11 +14,13 @@ import type {
 import type { Clock } from '../../clock.ts'
 import { MailpassdError } from '../../errors.ts'
 import { silentLogger } from '../../telemetry/logger.ts'
+import type { ChangeSettings } from '../changes.ts'
 import type { Directory } from '../directory.ts'
 import { permissionsOf, userProfile } from '../user-profile.ts'
 import { readAccessToken } from './access-token.ts'
 import { within } from './deadline.ts'
 import { createKeycloakDirectory, type KeycloakDirectoryConfig } from './directory.ts'
+import { changeSettings, eventsConfig } from './events-config.ts'
 import { endpointsOf } from './endpoints.ts'
 import { openHttp, type Http, type HttpAnswer } from './http.ts'
 import { reachAddress, resolveName, shakeHands } from './reach.ts'
@@ -39,8 +40,6 @@ const Realm = Compile(
     permanentLockout: Flag,
   }),
 )
-const EventsConfig = Type.Object({ eventsEnabled: Type.Boolean(), adminEventsEnabled: Type.Boolean() })
-const eventsConfig = Compile(EventsConfig)
 
 /** Opens nothing yet. Throws config_invalid (server_url, realm). */
 export function createKeycloakProbe(config: KeycloakDirectoryConfig, clock: Clock): ServerProbe {
@@ -139,22 +138,18 @@ export function createKeycloakProbe(config: KeycloakDirectoryConfig, clock: Cloc
       if (!userProfile.Check(answer)) throw unpromised('user profile')
       return permissionsOf(answer, name)
     },
-    async events(): Promise<EventSettings | 'hidden'> {
+    async events(): Promise<ChangeSettings | 'hidden'> {
       const what = 'event settings'
       const answer = await read(what, endpoints.eventsConfig)
       if (answer.status === 403) return 'hidden'
       if (answer.status < 200 || answer.status > 299) throw refusal(`${what} at ${endpoints.origin}`, answer)
       if (!eventsConfig.Check(answer.json)) throw unpromised(what)
-      return settingsOf(answer.json)
+      return changeSettings(answer.json)
     },
     async close() {
       await Promise.all([http?.close(), directory?.close()])
     },
   }
-}
-
-function settingsOf({ eventsEnabled, adminEventsEnabled }: Static<typeof EventsConfig>): EventSettings {
-  return { userEvents: eventsEnabled, adminEvents: adminEventsEnabled }
 }
 
 /** Keycloak's reason by its words (all seen on 26.7.3); older versions say some of it in others. */
