@@ -5,6 +5,10 @@
  * Nothing is concluded from an event itself: it may be of something undone since. A directory that does not answer ends
  * nobody's session; the user is looked up again until it does. At most 20 a second, so that a mass operation does not
  * become a load on the directory.
+ *
+ * Each is looked up twice, the second time some seconds later: right after a change Keycloak was seen to answer for a
+ * moment as if there had been none (26.7.3, where others read the user at the same time), and that answer would be taken
+ * for a fresh one.
  */
 import type { Cancel, Clock } from '../clock.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -19,7 +23,7 @@ export interface Departed {
 export interface Departures {
   /** Of these users (500 at most) those who have a mailbox. */
   known(ids: readonly string[]): Promise<readonly string[]>
-  /** Ends the live sessions of their mailboxes, once however often it is asked; gives the mailboxes' addresses. */
+  /** Ends the live sessions of their mailboxes, once however often it is asked; gives the addresses of those that end by this call. */
   end(departed: readonly Departed[]): Promise<readonly string[]>
 }
 
@@ -45,7 +49,9 @@ export interface SecondLookParts {
     refresh(address: string): Promise<void>
     changed(
       event:
-        { readonly kind: 'directory'; readonly address: string } | { readonly kind: 'directory_newcomer' },
+        | { readonly kind: 'directory'; readonly address: string }
+        | { readonly kind: 'directory_user'; readonly id: string }
+        | { readonly kind: 'directory_newcomer' },
     ): void
   }
   /** Absent where no Dovecot is told to end sessions. */
@@ -59,6 +65,8 @@ export interface SecondLookParts {
 interface Look {
   readonly atMs: number
   readonly onlyDepartures: boolean
+  /** It was looked up once since the event. */
+  readonly isSecond: boolean
   /** Monotonic. */
   readonly notBeforeMs: number
 }
@@ -69,6 +77,8 @@ const MAX_QUEUED = 10_000
 const KNOWN_AT_ONCE = 500
 /** After a look-up failed, for all of them; and while a mass change is held back. */
 const PAUSE_MS = 5000
+/** Until the second time. */
+const AGAIN_MS = 2000
 /** Ended in one transaction. */
 const MAX_DEPARTED = 100
 /** Addresses of one user that are refreshed; more than one is a realm that gives an address twice. */
@@ -111,8 +121,13 @@ export function startSecondLooks(parts: SecondLookParts): SecondLooks {
       const next = nextDue(nowMs)
       if (next !== undefined) start(...next)
     }
-    if (running.size === 0 && departed.size > 0) endNow()
+    if (!isMoreDue()) endNow()
     if (queue.size > 0) wake(EVERY_MS)
+  }
+
+  /** Others of the same window are looked up first: a mass change shows in all of them. */
+  function isMoreDue(): boolean {
+    return running.size > 0 || nextDue(clock.monotonicMs()) !== undefined
   }
 
   function nextDue(nowMs: number): [string, Look] | undefined {
@@ -125,6 +140,8 @@ export function startSecondLooks(parts: SecondLookParts): SecondLooks {
     const done = lookAgain(id, look)
       .then(() => {
         isFailing = false
+        if (look.isSecond || queue.has(id)) return
+        put(id, { ...look, isSecond: true, notBeforeMs: clock.monotonicMs() + AGAIN_MS })
       })
       .catch((error: unknown) => {
         if (!isFailing) logger.warn({ err: error }, 'a changed user could not be looked up; tried again')
@@ -135,13 +152,14 @@ export function startSecondLooks(parts: SecondLookParts): SecondLooks {
       })
       .finally(() => {
         running.delete(id)
-        if (departed.size >= MAX_DEPARTED || running.size + queue.size === 0) endNow()
+        if (departed.size >= MAX_DEPARTED || !isMoreDue()) endNow()
         wake(EVERY_MS)
       })
     running.set(id, { atMs: look.atMs, done })
   }
 
-  async function lookAgain(id: string, { atMs, onlyDepartures }: Look): Promise<void> {
+  async function lookAgain(id: string, { atMs, onlyDepartures, isSecond }: Look): Promise<void> {
+    if (isSecond) accounts.changed({ kind: 'directory_user', id })
     const known = accounts.addressesOf(id)
     const [user] = await Promise.all([
       parts.findById(id),
@@ -150,6 +168,7 @@ export function startSecondLooks(parts: SecondLookParts): SecondLooks {
     // Somebody may have been told that nobody has it, or that somebody else does.
     if (!onlyDepartures && user !== undefined && user.email !== '' && !known.includes(user.email))
       accounts.changed({ kind: 'directory', address: user.email })
+    if (user?.lockedOut === true) logger.debug({ id }, 'a user is locked out: sessions go on')
     const cause = causeOf(user)
     if (departures !== undefined && cause !== undefined) departed.set(id, { id, cause, atMs })
     else departed.delete(id)
@@ -181,7 +200,7 @@ export function startSecondLooks(parts: SecondLookParts): SecondLooks {
     }
     // Looked up once more then: they may be back.
     const notBeforeMs = clock.monotonicMs() + PAUSE_MS
-    for (const { id, atMs } of batch) put(id, { atMs, onlyDepartures: true, notBeforeMs })
+    for (const { id, atMs } of batch) put(id, { atMs, onlyDepartures: true, isSecond: true, notBeforeMs })
     wake(PAUSE_MS)
   }
 
@@ -223,7 +242,7 @@ export function startSecondLooks(parts: SecondLookParts): SecondLooks {
   }
 }
 
-const NOW = { notBeforeMs: Number.NEGATIVE_INFINITY } as const
+const NOW = { isSecond: false, notBeforeMs: Number.NEGATIVE_INFINITY } as const
 
 /**
  * Disabled or deleted. A lockout after failed logins is not: strangers can cause it (design §3). Nor is any other reason

@@ -78,7 +78,7 @@ export class DirectoryEvents {
 
   /**
    * Ends the live sessions of these users' mailboxes, those whose password is the directory's. One that was written down
-   * a moment ago, by another node or for another event, is not written again. Gives the addresses.
+   * a moment ago, by another node or for another event, is not written again. Gives the addresses of those written now.
    */
   async end(
     departed: readonly { readonly id: string; readonly cause: EndCause }[],
@@ -90,13 +90,14 @@ export class DirectoryEvents {
       const cause = causes.get(id)
       const domain = address.slice(address.lastIndexOf('@') + 1)
       if (cause === undefined) continue
-      await this.#border.write(async (trx) => {
+      const isNew = await this.#border.write(async (trx) => {
         // Nodes that read the same event take turns.
         await this.#border.dialect.lockDomain(trx, domain)
-        if (await this.#isEnding(trx, address, cause)) return
+        if (await this.#isEnding(trx, address, cause)) return false
         await endSessions(trx, { address, cause, nowMs: this.#clock.nowMs() }, this.#ending)
+        return true
       })
-      ended.push(address)
+      if (isNew) ended.push(address)
     }
     return ended
   }

@@ -12,7 +12,7 @@ import { systemClock } from '../../src/clock.ts'
 import { writeRealmFile } from '../../src/directory/realm-file/write.ts'
 import { openStore, type StoreOptions } from '../../src/store/database.ts'
 import { silentLogger } from '../../src/telemetry/logger.ts'
-import { keycloakForTests, type TestRealm, type TestUser } from '../servers/keycloak-realm.ts'
+import { keycloakForTests, type RealmWish, type TestRealm, type TestUser } from '../servers/keycloak-realm.ts'
 import { databaseOn, mariadbForTests, type TestDatabase } from '../servers/mariadb.ts'
 import { isRecord } from './json.ts'
 
@@ -107,11 +107,17 @@ export async function keycloakAndMariadb(
   t: Test,
   domain: string,
   users: readonly TestUser[],
-  options: { readonly socket?: string; readonly duplicateEmails?: boolean } = {},
+  options: {
+    readonly socket?: string
+    readonly duplicateEmails?: boolean
+    /** More of the realm, such as its roles. */
+    readonly realm?: RealmWish
+  } = {},
 ): Promise<FullBackend> {
   const keycloak = keycloakForTests(t)
   if (keycloak === undefined) throw new Error('no Keycloak')
   const realm = await keycloak.makeRealm({
+    ...options.realm,
     users,
     ...(options.duplicateEmails === true ? { duplicateEmailsAllowed: true } : {}),
   })

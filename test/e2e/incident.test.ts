@@ -12,13 +12,14 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { keycloakAndMariadb, hash, mailUser } from './backend.ts'
 import { httpLogin, MAILPASSD, startDaemon, TOKEN, type RunningDaemon } from './daemon.ts'
+import { openSession } from './imap-session.ts'
 import { parseJsonObject } from './json.ts'
 import { targetOf } from '../../src/dovecot/doveadm.ts'
 import { doveadmHttp } from '../../src/dovecot/http.ts'
 import { Secret } from '../../src/secret.ts'
 import { dovecotMissing, startDovecot, type Dovecot } from '../servers/dovecot.ts'
 import { startFaultProxy } from '../servers/fault-proxy.ts'
-import { imapLogin, LineClient, plainResponse } from '../servers/lines.ts'
+import { imapLogin } from '../servers/lines.ts'
 import { freePorts } from '../servers/ports.ts'
 import { keycloakMissing, mariadbMissing, suite } from '../servers/suite.ts'
 
@@ -28,25 +29,6 @@ const APP_PASSWORD = 'app-password-of-a-phone'
 const API_KEY = 'a-key-of-the-incident-suite'
 const VERSIONS = ['2.3', '2.4'] as const
 const REFUSED = /^a NO \[AUTHENTICATIONFAILED\]/
-
-/** The time at which the server says goodbye or hangs up. */
-async function openSession(port: number, user: string): Promise<{ ended: Promise<number>; close(): void }> {
-  const client = await LineClient.open(port)
-  await client.line(/^\* OK/)
-  const answer = await client.ask(`a AUTHENTICATE PLAIN ${plainResponse(user, PASSWORD)}`, /^a /)
-  if (!answer.startsWith('a OK')) throw new Error(`${user}: ${answer}`)
-  await client.ask('b SELECT INBOX', /^b OK/)
-  client.write('c IDLE\r\n')
-  await client.line(/^\+/)
-  const ended = client.line(/^\* BYE/).then(
-    () => Date.now(),
-    (error: unknown) => {
-      if (String(error).includes('connection ended')) return Date.now()
-      throw error
-    },
-  )
-  return { ended, close: () => client.close() }
-}
 
 async function lockByCommand(daemon: RunningDaemon, ...args: string[]): Promise<Record<string, unknown>> {
   const options = ['--json', '--config', daemon.configFile, '--data-dir', daemon.dataDir]
@@ -175,7 +157,7 @@ async function run(t: Test, way: Way): Promise<void> {
     })
 
     t.test('a Dovecot that is down when the account is locked ends its sessions when it is up', async (t) => {
-      const session = await openSession(old.ports.imap, user('late'))
+      const session = await openSession(old.ports.imap, user('late'), PASSWORD)
       const locked = await lockByCommand(daemon, 'lock', user('late'))
       t.match(locked, {
         locked: true,
@@ -196,7 +178,10 @@ async function run(t: Test, way: Way): Promise<void> {
   for (const { version, ports } of dovecots)
     t.test(`Dovecot ${version} by ${way}`, async (t) => {
       const [cli, api] = [user('cli', version), user('api', version)]
-      const sessions = { cli: await openSession(ports.imap, cli), api: await openSession(ports.imap, api) }
+      const sessions = {
+        cli: await openSession(ports.imap, cli, PASSWORD),
+        api: await openSession(ports.imap, api, PASSWORD),
+      }
       for (const name of [cli, api]) {
         await backend.database.sql.query(
           'insert into app_passwd (name, mailbox, domain, password) values (?, ?, ?, ?)',
@@ -248,7 +233,7 @@ async function run(t: Test, way: Way): Promise<void> {
       await proxy.set(undefined)
       await lockByCommand(daemon, 'unlock', cli)
       await untilStatus(daemon, cli, PASSWORD, 200)
-      const back = await openSession(ports.imap, cli)
+      const back = await openSession(ports.imap, cli, PASSWORD)
       back.close()
       for (const session of [sessions.cli, sessions.api]) session.close()
     })

@@ -6,6 +6,7 @@ import { MailpassdError, toMailpassdError } from '../../errors.ts'
 import type { Change, ChangeFeed, ChangeWindow } from '../changes.ts'
 import type { Endpoints } from './endpoints.ts'
 import { changeSettings, eventsConfig } from './events-config.ts'
+import { Forbidden } from './refusal.ts'
 import {
   adminChange,
   adminEvents,
@@ -59,8 +60,7 @@ export function createChangeFeed(parts: ChangeFeedParts): ChangeFeed {
   return {
     async settings() {
       const answer = await read('event settings', endpoints.eventsConfig).catch((thrown: unknown) => {
-        // Look-ups have their own word when our client may nothing at all.
-        if (toMailpassdError(thrown).code === 'directory_refused') return 'hidden' as const
+        if (thrown instanceof Forbidden) return 'hidden' as const
         throw thrown
       })
       if (answer === 'hidden') return 'hidden'

@@ -20,11 +20,15 @@ export function descriptionOf(json: unknown): string {
   return typeof json.error_description === 'string' ? json.error_description : ''
 }
 
+/** Our client may log in, and may not do this. */
+export class Forbidden extends MailpassdError {}
+
 /** 400 and 404 other than a missing realm come from something that is no Keycloak, or from a proxy before it. */
 export function refusal(asked: string, answer: Pick<HttpAnswer, 'status' | 'json'>): MailpassdError {
   if (isRealmMissing(answer))
     return new MailpassdError('directory_refused', `${asked}: no such realm (answer 404)`)
   const { status } = answer
-  const code = status === 401 || status === 403 ? 'directory_refused' : 'directory_invalid'
+  if (status === 403) return new Forbidden('directory_refused', `${asked}: answer 403`)
+  const code = status === 401 ? 'directory_refused' : 'directory_invalid'
   return new MailpassdError(code, `${asked}: answer ${status}`)
 }
