@@ -85,6 +85,12 @@ async function events({ daemon }: House): Promise<Record<string, unknown>> {
   return isRecord(events) ? events : {}
 }
 
+/** The body of /readyz. */
+async function readyz({ daemon }: House): Promise<string> {
+  const response = await fetch(`${daemon.adminUrl}/readyz`, { headers: { authorization: `Bearer ${TOKEN}` } })
+  return await response.text()
+}
+
 const untilReading = (house: House, state: string) =>
   until(
     () => events(house),
@@ -287,19 +293,13 @@ suite('rules of the directory', [dovecotMissing('2.3'), keycloakMissing(), maria
 
   t.test('events are switched off and on: told by /readyz', async (t) => {
     const kept = { eventsEnabled: true, adminEventsEnabled: true, eventsExpiration: 604_800 }
-    const readyz = async () => {
-      const response = await fetch(`${reading.daemon.adminUrl}/readyz`, {
-        headers: { authorization: `Bearer ${TOKEN}` },
-      })
-      return await response.text()
-    }
     await realm.admin('PUT', '/events/config', { ...kept, adminEventsEnabled: false })
     await untilReading(reading, 'not_kept')
     t.match(await events(reading), { missing: ['admin events'] })
-    t.match(await readyz(), /directory_events/)
+    t.match(await readyz(reading), /directory_events/)
     await realm.admin('PUT', '/events/config', kept)
     await untilReading(reading, 'reading')
-    t.notMatch(await readyz(), /directory_events/)
+    t.notMatch(await readyz(reading), /directory_events/)
   })
 
   t.test('rules 8 and 14: the profile hides all hashes: nobody is kicked or refused', async (t) => {
@@ -313,6 +313,7 @@ suite('rules of the directory', [dovecotMissing('2.3'), keycloakMissing(), maria
     for (let round = 0; round < 3; round++)
       for (const name of CROWD) t.equal(await login(reading, name), '200 ok', name)
     t.notOk(session.hasEnded())
+    t.match(await readyz(reading), /directory_mass_change/, 'the alarm')
     session.close()
     await realm.admin('PUT', '/users/profile', userProfile({}))
   })
