@@ -30,20 +30,7 @@ const MANY = 24
 
 const user = (name: string) => `${name}@${DOMAIN}`
 const CROWD = [...Array(MANY).keys()].map((at) => user(`crowd-${at}`))
-const NAMES = [
-  ...[
-    'fresh',
-    'stale',
-    'slow',
-    'password',
-    'disabled',
-    'deleted',
-    'kept',
-    'locked',
-    'renamed',
-    'slow-events',
-  ],
-]
+const NAMES = ['fresh', 'stale', 'password', 'disabled', 'deleted', 'kept', 'renamed', 'slow-events']
 /** Faults that the directory says wrong things by, or nothing. */
 const FAULTS = ['failing', 'refusing', 'html', 'half', 'stopped'] as const satisfies readonly HttpFault[]
 
