@@ -59,6 +59,9 @@ export function watchDirectory(
   /** Who was last not asked about; the next probe asks about it. */
   let lastNotAsked: string | undefined
   let probes = 0
+  let isProbing = false
+  /** Whose answer came too late to be waited for; asked again until any answer is in time, or nobody would find out. */
+  let lateName: string | undefined
 
   function failed(code: ErrorCode): void {
     failure = code
@@ -76,26 +79,32 @@ export function watchDirectory(
   function tellAnswered(): void {
     const sinceMs = breaker.openedAtMs
     if (!breaker.answered()) return
-    cancelProbe()
+    if (lateName === undefined) cancelProbe()
     const seconds = Math.round((clock.monotonicMs() - (sinceMs ?? 0)) / 1000)
     logger.info({ seconds }, 'the directory answers again')
   }
 
   function scheduleProbe(): void {
+    cancelProbe()
     if (!isClosed) cancelProbe = clock.after(BREAKER_LIMITS.probeEveryMs, probe)
   }
 
   /** Another name each time: what the directory has of one user may be unusable for itself. */
   function probe(): void {
-    if (!breaker.isOpen || isClosed) return
+    if (isClosed || !(breaker.isOpen || lateName !== undefined)) return
     const names = breaker.failedNames
-    const name = lastNotAsked ?? names[probes % Math.max(1, names.length)]
-    if (name !== undefined && breaker.admit(clock.monotonicMs())) {
+    const name = lastNotAsked ?? lateName ?? names[probes % Math.max(1, names.length)]
+    // While it is down the breaker says how many at a time; else one.
+    const mayAsk = breaker.isOpen ? breaker.admit(clock.monotonicMs()) : !isProbing
+    if (name !== undefined && mayAsk) {
       lastNotAsked = undefined
       probes += 1
-      watched('probe', name, () => lookUp(name)).catch((error: unknown) =>
-        logger.debug({ err: error }, 'the directory is down still'),
-      )
+      isProbing = true
+      watched('probe', name, () => lookUp(name))
+        .catch((error: unknown) => logger.debug({ err: error }, 'the directory is down still'))
+        .finally(() => {
+          isProbing = false
+        })
     }
     scheduleProbe()
   }
@@ -133,6 +142,11 @@ export function watchDirectory(
       if (!isLate) {
         failure = undefined
         answeredAtMs = nowMs
+        lateName = undefined
+        if (!breaker.isOpen) cancelProbe()
+      } else if (name !== undefined) {
+        lateName = name
+        scheduleProbe()
       }
       if (name !== undefined) {
         foundAtMs = nowMs

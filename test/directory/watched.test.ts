@@ -46,6 +46,29 @@ t.test('the last call counts', async (t) => {
   t.strictSame(recorded, ['lookup directory_refused 0', 'lookup ok 0'])
 })
 
+t.test('after an answer that came late it is asked again by itself, until one is in time', async (t) => {
+  const { clock, asked, watched } = watchedByHand()
+  const slow = watched.findByEmail('joe@x.example')
+  await clock.advance(3000)
+  asked[0]?.resolve(ABSENT)
+  await slow
+  t.equal(watched.lastFailure(), 'directory_unavailable')
+  await clock.advance(1000)
+  t.equal(asked.length, 2, 'nobody logs in, and it is asked all the same')
+  await clock.advance(2500)
+  t.equal(asked.length, 2, 'one at a time')
+  asked[1]?.resolve(ABSENT)
+  await settle()
+  t.equal(watched.lastFailure(), 'directory_unavailable', 'late again')
+  await clock.advance(1000)
+  t.equal(asked.length, 3)
+  asked[2]?.resolve(ABSENT)
+  await settle()
+  t.equal(watched.lastFailure(), undefined)
+  await clock.advance(5000)
+  t.equal(asked.length, 3, 'and then no more')
+})
+
 t.test('a call that outlasts the wait of a login is a failure until one is quick again', async (t) => {
   const { clock, asked, recorded, watched } = watchedByHand()
   const slow = watched.findByEmail('joe@x.example')
