@@ -67,7 +67,7 @@ export async function ask(
   pool: PasswordPool,
   hash: string,
   password: string | Uint8Array,
-  ticket = PATIENT,
+  ticket = ticketOf(),
 ): Promise<HashAnswer> {
   const secret = typeof password === 'string' ? Secret.fromText(password) : Secret.copyOf(password)
   return pool.verify(hash, secret, ticket)
