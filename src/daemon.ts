@@ -79,6 +79,9 @@ export async function startDaemon(
     source: store.changes,
     changed: (event) => {
       house.accounts.changed(event)
+      // The first reading of the table takes back what was known before it: a pass begun earlier would be for nothing.
+      // Both need the database.
+      if (event.kind === 'everything') house.records.start()
       // What a change asks of others is written with it.
       outbox.wake()
     },
@@ -89,7 +92,6 @@ export async function startDaemon(
   const lastMinute = startLastMinute(() => metrics.loginsByVerdict(), clock)
   house.log.start()
   await house.guarding.start(PENALTIES_WITHIN_MS)
-  house.records.start()
   const sweep = startAppPasswordSweep({ rows: house.store.appPasswords, clock, logger })
   // Not waited for: a warning now, in place of one when SOGo comes.
   void house.sogoPassword?.look()
