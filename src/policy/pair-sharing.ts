@@ -4,6 +4,7 @@
  * once a second, and what other nodes wrote is read.
  */
 import type { Clock } from '../clock.ts'
+import { parseAddress } from '../login/address.ts'
 import type { LoginLogEntry, LoginLogSource } from '../login-log/event.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { KNOWN_DAYS, type KnownPairMemory, type SeenPair } from './known-pair-memory.ts'
@@ -117,7 +118,12 @@ export class PairSharing {
         latest(
           rows
             .filter(({ atMs }) => atMs >= sinceMs)
-            .map(({ mailbox, remoteIp, atMs }) => ({ mailbox, network: networkOf(remoteIp), atMs })),
+            .map(({ mailbox, remoteIp, atMs }) => ({
+              // mailcow writes the name as the client did.
+              mailbox: parseAddress(mailbox)?.full ?? '',
+              network: networkOf(remoteIp),
+              atMs,
+            })),
         ),
       )
     } while (row !== undefined && !this.#isStopped)

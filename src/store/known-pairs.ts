@@ -41,17 +41,31 @@ export class StoredKnownPairs implements KnownPairStore {
   async changedSince(
     sinceMs: number,
   ): Promise<{ readonly pairs: readonly SeenPair[]; readonly nextMs: number }> {
-    const rows = await this.#border.read((db) =>
-      db
-        .selectFrom('mailpassd_known_pair')
-        .select(['mailbox', 'network', 'last_ms', 'changed_ms'])
-        .where('changed_ms', '>=', sinceMs - OVERLAP_MS)
-        .orderBy('changed_ms')
-        .limit(4 * READ_AT_ONCE)
-        .execute(),
-    )
-    const latest = rows.reduce((latestMs, row) => Math.max(latestMs, Number(row.changed_ms)), sinceMs)
-    return { pairs: rows.filter(({ mailbox }) => mailbox !== '').map(pairOf), nextMs: latest }
+    const pairs: SeenPair[] = []
+    let nextMs = sinceMs
+    let after: { changedMs: number; mailbox: string; network: string } | undefined
+    // To the end: of more than fit into one page within the overlap, the next reading would get the same page again.
+    for (;;) {
+      const rows = await this.#border.read((db) => {
+        let query = db
+          .selectFrom('mailpassd_known_pair')
+          .select(['mailbox', 'network', 'last_ms', 'changed_ms'])
+          .where('changed_ms', '>=', after?.changedMs ?? sinceMs - OVERLAP_MS)
+        if (after !== undefined)
+          query = query.where(
+            sql<boolean>`(changed_ms, mailbox, network) > (${after.changedMs}, ${after.mailbox}, ${after.network})`,
+          )
+        return query.orderBy('changed_ms').orderBy('mailbox').orderBy('network').limit(READ_AT_ONCE).execute()
+      })
+      for (const row of rows) {
+        const changedMs = Number(row.changed_ms)
+        nextMs = Math.max(nextMs, changedMs)
+        if (row.mailbox !== '') pairs.push(pairOf(row))
+        after = { changedMs, mailbox: row.mailbox, network: row.network }
+      }
+      if (rows.length < READ_AT_ONCE) return { pairs, nextMs }
+      await setImmediate()
+    }
   }
 
   async nowMs(): Promise<number> {
