@@ -10,6 +10,9 @@ const KEPT_SLOTS = 13
 /** A clock may have been set back; what lies further ahead would count for ever. */
 const AHEAD_SLOTS = 2
 
+/** As many as a limit may be. Where there is none, they would be without end. */
+const MAX_OWN = 1_000_000
+
 /** The slot of a wall-clock time. */
 export function slotOf(nowMs: number): number {
   return Math.floor(nowMs / SLOT_MS)
@@ -33,6 +36,8 @@ interface OfOthers {
 export class GuessCounter {
   /** MAC -> slot, in the order of time. */
   readonly #own = new Map<number, number>()
+  /** Slot -> how many of them. */
+  readonly #ownIn = new Map<number, number>()
   #others: readonly OfOthers[] = []
   /** Until when (monotonic) a known pair waits with strangers. */
   demotedUntilMs = Number.NEGATIVE_INFINITY
@@ -52,19 +57,22 @@ export class GuessCounter {
   /** Counts a guess; false where it counts already. */
   add(mac: number, nowSlot: number): boolean {
     if (this.#own.has(mac)) return false
+    if (this.#own.size >= MAX_OWN) {
+      const [oldest] = this.#own
+      if (oldest !== undefined) this.#delete(...oldest)
+    }
     this.#own.set(mac, nowSlot)
+    this.#ownIn.set(nowSlot, this.ownIn(nowSlot) + 1)
     return true
   }
 
   /** How many were first seen here in that slot. */
   ownIn(slot: number): number {
-    let count = 0
-    for (const each of this.#own.values()) if (each === slot) count += 1
-    return count
+    return this.#ownIn.get(slot) ?? 0
   }
 
   ownSlots(): ReadonlySet<number> {
-    return new Set(this.#own.values())
+    return new Set(this.#ownIn.keys())
   }
 
   /** What a node has counted in a slot, in place of what it said of it before. */
@@ -76,16 +84,25 @@ export class GuessCounter {
   /** The slot of the oldest that counts, or undefined. */
   oldest(nowSlot: number): number | undefined {
     this.#forget(nowSlot)
-    const slots = [...this.#own.values(), ...this.#others.map(({ slot }) => slot)]
-    return slots.length === 0 ? undefined : Math.min(...slots)
+    let oldest: number | undefined
+    for (const slot of this.#ownIn.keys()) if (oldest === undefined || slot < oldest) oldest = slot
+    for (const { slot } of this.#others) if (oldest === undefined || slot < oldest) oldest = slot
+    return oldest
   }
 
   #forget(nowSlot: number): void {
     for (const [mac, slot] of this.#own) {
       if (isLive(slot, nowSlot)) break
-      this.#own.delete(mac)
+      this.#delete(mac, slot)
     }
     if (this.#others.some(({ slot }) => !isLive(slot, nowSlot)))
       this.#others = this.#others.filter(({ slot }) => isLive(slot, nowSlot))
+  }
+
+  #delete(mac: number, slot: number): void {
+    this.#own.delete(mac)
+    const rest = this.ownIn(slot) - 1
+    if (rest > 0) this.#ownIn.set(slot, rest)
+    else this.#ownIn.delete(slot)
   }
 }

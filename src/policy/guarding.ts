@@ -56,15 +56,14 @@ export function openGuarding(config: PolicyConfig, context: GuardingContext) {
     known,
     desk: createPenaltyDesk({ rates, scopes, sharing, clock }),
     /**
-     * Resolves when what counted before is there, or could not be read within `waitMs`; known pairs come in the
-     * background. Never rejects.
+     * Resolves when what counted before and the known pairs are there, or could not be read within `waitMs`: with the
+     * counts alone, the owner of an attacked mailbox would be a stranger. What is late comes in the background. Never
+     * rejects.
      */
     async start(waitMs: number): Promise<void> {
-      void pairSharing?.start()
-      if (sharing === undefined) return
       const late = Promise.withResolvers<undefined>()
       const cancel = clock.after(waitMs, () => late.resolve(undefined))
-      await Promise.race([sharing.start(), late.promise])
+      await Promise.race([Promise.all([sharing?.start(), pairSharing?.start()]), late.promise])
       cancel()
     },
     /** Writes what is left. Never rejects. */

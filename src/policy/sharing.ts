@@ -49,6 +49,7 @@ export class GuessSharing {
   readonly #clearedHere = new Set<string>()
   readonly #loop: Loop
   #sinceMs = 0
+  #hasRead = false
   #prunedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: {
@@ -108,8 +109,9 @@ export class GuessSharing {
   }
 
   async #read(): Promise<void> {
-    const isFirst = this.#sinceMs === 0
     const { counts, cleared, nextMs } = await this.#shared.read(this.#node, this.#sinceMs)
+    const isFirst = !this.#hasRead
+    this.#hasRead = true
     this.#sinceMs = nextMs
     for (const { scope, token } of cleared) {
       if (this.#cleared.get(scope) === token) continue
