@@ -6,6 +6,7 @@
  *     verify -> (immediate answer) | queue (queue.ts) -> running -> answer
  *                                    no room, no time -> 'busy'
  */
+import { setImmediate } from 'node:timers/promises'
 import type { Cancel, Clock } from '../clock.ts'
 import type { HashAnswer, HashFacts, HashInspector, HashVerifier } from '../credential/hash-verifier.ts'
 import type { Ticket } from '../policy/ticket.ts'
@@ -16,13 +17,14 @@ import { readAllowed, type Slow, type WorkerCrypt } from './comparison.ts'
 import { Costs } from './cost.ts'
 import { equalBytes } from './equal.ts'
 import { inspectHash } from './inspect.ts'
+import { countComparison, Job } from './job.ts'
 import { MAX_PASSWORD_BYTES } from './limits.ts'
 import { verifyPbkdf2 } from './pbkdf2.ts'
 import { JobQueue } from './queue.ts'
 import { threadpoolSize, workersOf } from './threadpool.ts'
 import { CryptThreads } from './threads.ts'
 import { isUnusable, unusable } from './unusable.ts'
-import { Waiting, type Shed } from './waiting.ts'
+import type { Shed } from './waiting.ts'
 
 export interface PasswordPoolOptions {
   /** Whether hashes of weak schemes (unsalted, DES, MD5, plain text) may match. */
@@ -80,37 +82,10 @@ export interface PasswordPool extends HashVerifier, HashInspector {
 const MAX_QUEUED_PER_LANE = 10_000
 const THREAD_IDLE_MS = 30_000
 const MAX_RUN_MS = 60_000
+const CLOSED_AT_ONCE = 100
 
 export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   return new Pool(options)
-}
-
-/** Answers whoever asked; `run` and `shed` are the pool's. */
-class Job extends Waiting {
-  readonly comparison: Slow
-  /** Our own copy, wiped after the comparison: the caller may wipe its secret at any time. */
-  readonly password: Buffer
-  readonly answer: (answer: HashAnswer) => void
-  readonly #pool: { run(job: Job): void; shed(job: Job, why: Shed): void }
-
-  constructor(
-    asked: Pick<Job, 'comparison' | 'password' | 'answer' | 'ticket' | 'costMs'>,
-    pool: { run(job: Job): void; shed(job: Job, why: Shed): void },
-  ) {
-    super(asked.ticket, asked.costMs, 'memoryKib' in asked.comparison ? asked.comparison.memoryKib : 0)
-    this.comparison = asked.comparison
-    this.password = asked.password
-    this.answer = asked.answer
-    this.#pool = pool
-  }
-
-  start(): void {
-    this.#pool.run(this)
-  }
-
-  refuse(why: Shed): void {
-    this.#pool.shed(this, why)
-  }
 }
 
 /** Whose wait the figures tell. */
@@ -157,7 +132,10 @@ class Pool implements PasswordPool {
     const comparison = readAllowed(hash, this.#options)
     if (isUnusable(comparison)) return comparison
     if (secret.byteLength > MAX_PASSWORD_BYTES) return 'mismatch'
-    if (comparison.kind === 'immediate') return comparison.compare(secret.reveal()) ? 'match' : 'mismatch'
+    if (comparison.kind === 'immediate') {
+      countComparison(ticket, 1)
+      return comparison.compare(secret.reveal()) ? 'match' : 'mismatch'
+    }
     // crypt(3) ends a password at its first NUL: `right\0anything` would match, and with bcrypt, which repeats
     // password and NUL, so would `right\0right`. The other schemes are of bytes.
     if (isCrypt(comparison) && secret.reveal().includes(0)) return 'mismatch'
@@ -188,8 +166,17 @@ class Pool implements PasswordPool {
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelCheck()
-    for (const job of this.#queue.clear()) job.refuse('closed')
-    await this.#threads.close()
+    const ending = this.#threads.close()
+    // Each answer ends a login: ten thousand at once would block for a quarter of a second.
+    for (
+      let jobs = this.#queue.clear(CLOSED_AT_ONCE);
+      jobs.length > 0;
+      jobs = this.#queue.clear(CLOSED_AT_ONCE)
+    ) {
+      for (const job of jobs) job.refuse('closed')
+      await setImmediate()
+    }
+    await ending
   }
 
   #enqueue(comparison: Slow, secret: Secret, ticket: Ticket): HashAnswer | Promise<HashAnswer> {
@@ -208,6 +195,7 @@ class Pool implements PasswordPool {
   }
 
   #startNext(): void {
+    if (this.#closed) return
     const queue = this.#queue
     const nowMs = this.#options.clock.monotonicMs()
     for (const job of queue.check(nowMs)) job.refuse('overtaken')
@@ -220,6 +208,7 @@ class Pool implements PasswordPool {
     const { clock, metrics } = this.#options
     const startedMs = clock.monotonicMs()
     metrics?.recordPasswordWait(ticket.lane, startedMs - queuedAtMs)
+    countComparison(ticket, 1)
     let answer: HashAnswer
     try {
       answer = await this.#compare(comparison, password)
@@ -228,6 +217,7 @@ class Pool implements PasswordPool {
     } catch {
       // A lost thread, or no memory for argon2: nothing was found out.
       answer = 'busy'
+      countComparison(ticket, -1)
       this.#failed++
       metrics?.recordPasswordShed(ticket.lane, 'fault')
     }

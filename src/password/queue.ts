@@ -144,10 +144,10 @@ export class JobQueue {
     return late
   }
 
-  /** Removes and gives all that wait. */
-  clear(): Waiting[] {
+  /** Removes and gives what waits, at most so many. */
+  clear(most: number): Waiting[] {
     const jobs: Waiting[] = []
-    for (let job = this.#checks.peek(); job !== undefined; job = this.#checks.peek()) {
+    for (let job = this.#checks.peek(); job !== undefined && jobs.length < most; job = this.#checks.peek()) {
       this.#remove(job)
       jobs.push(job)
     }

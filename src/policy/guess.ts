@@ -20,8 +20,20 @@ const TRIED: ReadonlySet<Why> = new Set([
   'lookups_spent',
 ])
 
-/** What the outcome counts as; undefined where nothing was guessed, or nothing is known. */
-export function guessOf({ verdict, why, credential }: Outcome): GuessKind | undefined {
+/**
+ * Nothing was found out for want of time, but comparisons may have begun: one that ends after its answer is remembered,
+ * and of several hashes the first may have been compared each time. Else who sends more than the pool can do, or guesses
+ * at a mailbox with many dear hashes, would guess for nothing.
+ */
+const CUT_SHORT: ReadonlySet<string> = new Set(['busy', 'deadline'])
+
+/**
+ * What the outcome counts as; undefined where nothing was guessed, or nothing is known.
+ *
+ * @param comparisons that were begun for it
+ */
+export function guessOf({ verdict, why, credential }: Outcome, comparisons = 0): GuessKind | undefined {
+  if (comparisons > 0 && CUT_SHORT.has(why)) return 'account'
   switch (verdict) {
     case 'password_mismatch':
       if (why === 'hash_differs') return 'account'

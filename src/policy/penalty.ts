@@ -67,7 +67,15 @@ export class PenaltyPolicy implements Policy {
     const origin = all.originOf(request.remoteIp)
     const isKnown = known.isKnownPair(mailbox, origin.network)
     const scopes = this.#scopesOf(origin, mailbox, isKnown)
-    const reservation: Reservation = { request, mailbox, origin, isKnown, scopes, mac: undefined }
+    const reservation: Reservation = {
+      request,
+      mailbox,
+      origin,
+      isKnown,
+      scopes,
+      mac: undefined,
+      attempt: { comparisons: 0 },
+    }
     const [first] = scopes
     // Nearly every login: nothing counts against the pair, and nothing else of it is under way.
     if (
@@ -102,7 +110,7 @@ export class PenaltyPolicy implements Policy {
   observe(request: LoginRequest, outcome: Outcome): void {
     const { known, observers } = this.#parts
     const reservation = this.#reserved.release(request)
-    const guess = guessOf(outcome)
+    const guess = guessOf(outcome, reservation?.attempt.comparisons ?? 0)
     if (guess === undefined && outcome.verdict !== 'ok' && observers === undefined) return
     const about = reservation ?? this.#aboutUnadmitted(request)
     const isNewGuess = guess === undefined ? false : this.#count(guess, about)
@@ -177,7 +185,15 @@ export class PenaltyPolicy implements Policy {
     const mailbox = parseAddress(request.username)?.full
     const isKnown = mailbox !== undefined && this.#parts.known.isKnownPair(mailbox, origin.network)
     const scopes = mailbox === undefined ? origin.scopes : this.#scopesOf(origin, mailbox, isKnown)
-    return { request, mailbox: mailbox ?? '', origin, isKnown, scopes, mac: undefined }
+    return {
+      request,
+      mailbox: mailbox ?? '',
+      origin,
+      isKnown,
+      scopes,
+      mac: undefined,
+      attempt: { comparisons: 0 },
+    }
   }
 
   #tell(
@@ -220,5 +236,15 @@ function throttled(retryAfterSeconds: number): Admission {
 function ticketOf(reservation: Reservation, lane: Ticket['lane'], delayMs: number): Admission {
   const { origin, mailbox, request } = reservation
   const { networks } = origin
-  return { kind: 'ticket', ticket: { lane, networks, mailbox, delayMs, deadlineMs: request.deadlineMs } }
+  return {
+    kind: 'ticket',
+    ticket: {
+      lane,
+      networks,
+      mailbox,
+      delayMs,
+      deadlineMs: request.deadlineMs,
+      attempt: reservation.attempt,
+    },
+  }
 }

@@ -5,6 +5,7 @@
  */
 import type { LoginRequest } from '../login/request.ts'
 import type { Origin, Scope } from './scope.ts'
+import type { Attempt } from './ticket.ts'
 
 export interface Reservation {
   readonly request: LoginRequest
@@ -14,6 +15,7 @@ export interface Reservation {
   readonly scopes: readonly Scope[]
   /** Not computed for a known pair that is alone: most logins are. */
   mac: number | undefined
+  readonly attempt: Attempt
 }
 
 interface UnderWay {

@@ -10,4 +10,12 @@ export interface Ticket {
   readonly delayMs: number
   /** Monotonic milliseconds. */
   readonly deadlineMs: number
+  /** Absent where nobody counts. */
+  readonly attempt?: Attempt
+}
+
+/** How far the login came, whatever its outcome says. */
+export interface Attempt {
+  /** Comparisons that were begun. The pool counts them. */
+  comparisons: number
 }

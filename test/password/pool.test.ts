@@ -222,3 +222,41 @@ t.test('closing answers what waits or runs in a thread, and ends the threads', a
   t.equal(pool.verify(BCRYPT, Secret.fromText('c'), ticketOf()), 'busy')
   t.equal(pool.verify('{PLAIN}c', Secret.fromText('c'), ticketOf()), 'match')
 })
+
+t.test('a ticket says how many comparisons were begun', async (t) => {
+  const bcrypt = new HeldBcrypt()
+  const pool = poolFor(t, { nativeBcrypt: bcrypt, workers: 1 })
+  const asked = () => ticketOf({ deadlineMs: Number.MAX_SAFE_INTEGER, attempt: { comparisons: 0 } })
+  const [plain, first, second] = [asked(), asked(), asked()]
+  t.equal(pool.verify('{PLAIN}c', Secret.fromText('x'), plain), 'mismatch')
+  const running = pool.verify(BCRYPT, Secret.fromText('a'), first)
+  const waiting = pool.verify(BCRYPT, Secret.fromText('b'), second)
+  await until(() => bcrypt.started.length === 1)
+  await pool.close()
+  await bcrypt.endOne()
+  t.same(await all([running, waiting]), ['match', 'busy'])
+  t.same(
+    [plain, first, second].map((ticket) => ticket.attempt?.comparisons),
+    [1, 1, 0],
+  )
+})
+
+t.test('closing lets others run while thousands are answered', async (t) => {
+  const pool = poolFor(t, { nativeBcrypt: new HeldBcrypt(), workers: 1 })
+  let answered = 0
+  const jobs = Array.from({ length: 2000 }, (_, index) =>
+    Promise.resolve(
+      pool.verify(
+        BCRYPT,
+        Secret.fromText(`${index}`),
+        ticketOf({ networks: [`n${index}`], deadlineMs: Number.MAX_SAFE_INTEGER }),
+      ),
+    ).then(() => (answered += 1)),
+  )
+  await settle()
+  let meanwhile = 0
+  setImmediate(() => (meanwhile = answered))
+  await pool.close()
+  t.equal(pool.figures().queued.known, 0)
+  t.ok(meanwhile < 1000, `${meanwhile} of ${jobs.length} were answered before anybody else had a turn`)
+})

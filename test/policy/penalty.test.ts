@@ -240,3 +240,23 @@ t.test('without a limit nothing is held up', async (t) => {
   for (let index = 0; index < 500; index += 1)
     t.equal(attempt({ password: `guess ${index}` }).kind, 'refused')
 })
+
+t.test('what was cut short counts where a comparison had begun, and else does not', async (t) => {
+  for (const why of ['busy', 'deadline'] as const) {
+    const { begin, rates, clock } = guard()
+    const total = () => rates.total(`a:${JANE}`, clock.nowMs())
+    begin({ password: 'never compared' }).end(refusal(why, undefined))
+    t.equal(total(), 0, why)
+    const { admission, end } = begin({ password: 'compared with the first of two' })
+    const attempt = admission.kind === 'ticket' ? admission.ticket.attempt : undefined
+    if (attempt !== undefined) attempt.comparisons += 1
+    end(refusal(why, undefined))
+    t.equal(total(), 1, why)
+  }
+})
+
+t.test('where nothing holds it up, a flood of guesses is still counted and told', async (t) => {
+  const { rates, clock, desk } = guard({ address_guesses: 0 })
+  for (let mac = 0; mac < 200_000; mac += 1) rates.add(`a:${JANE}`, mac, clock.nowMs())
+  t.match(desk.list({ kind: 'mailbox', mailbox: JANE }, 10), [{ guesses: 200_000, isThrottled: false }])
+})
