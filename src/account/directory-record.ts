@@ -141,9 +141,11 @@ export class DirectoryRecord {
       absence.atMs > this.#validFromMs
     )
       return absence
-    if (record !== undefined && this.#house.book.askedAtMs(this.#email, record) >= sinceMs)
+    // The answer of the last reading stands, but not where a change was told since: then nobody knows.
+    const isOf = (atMs: number) => atMs >= sinceMs && atMs > this.#validFromMs
+    if (record !== undefined && isOf(this.#house.book.askedAtMs(this.#email, record)))
       return this.#checked(record, this.#house.clock.monotonicMs())
-    const looking = (this.#lookingSinceMs ?? 0) >= sinceMs ? this.#looking : undefined
+    const looking = isOf(this.#lookingSinceMs ?? 0) ? this.#looking : undefined
     if (looking === undefined && !mayLookUp) return NOT_LOOKED_UP
     return this.#waitFor(looking ?? this.#lookup())
   }

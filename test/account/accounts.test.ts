@@ -281,3 +281,24 @@ t.test('a mailbox with its own password needs no directory', async (t) => {
   t.equal((await get()).directory.kind, 'not_needed')
   t.equal(directory.calls, 0)
 })
+
+t.test('rule 4: the answer of a reading does not stand where a change was told since', async (t) => {
+  const { clock, directory, accounts, get } = memory()
+  await get()
+  await clock.advance(3 * SECOND)
+  const guess = { asker: ['192.0.2.0/24'], isMain: true }
+  t.match(await accounts.reread(JANE, guess), { kind: 'account' })
+  t.match(await accounts.reread(JANE, guess), { kind: 'account' }, 'it stands')
+  t.equal(directory.calls, 2)
+  await clock.advance(SECOND)
+  accounts.changed({ kind: 'directory_user', id: jane.id })
+  directory.answer = down
+  t.match((await get()).directory, { kind: 'record' }, 'the old record serves a right password')
+  t.match(await accounts.reread(JANE, guess), { kind: 'refused', why: 'reread_failed' })
+  directory.answer = () => Promise.resolve({ kind: 'found', user: { ...jane, hashes: ['{PLAIN}new'] } })
+  await clock.advance(SECOND)
+  await get()
+  t.match(await accounts.reread(JANE, guess), {
+    account: { directory: { lookup: { user: { hashes: ['{PLAIN}new'] } } } },
+  })
+})
