@@ -181,10 +181,7 @@ export class Snapshot {
   async #write(pauseMs: number): Promise<void> {
     const { rows, key } = this.#parts
     try {
-      while (this.#gone.size > 0 && !this.#isLoading) {
-        const some = take(this.#gone, WRITTEN_AT_ONCE)
-        await this.#orBack(some, this.#gone, rows.deleteRecords(key.id, some))
-      }
+      await this.#deleteGone()
       while (this.#dirty.size > 0) {
         const some = take(this.#dirty, WRITTEN_AT_ONCE)
         const sealed = await this.#seal(some)
@@ -192,10 +189,20 @@ export class Snapshot {
         this.#written += sealed.length
         if (pauseMs > 0) await pause(this.#parts.clock, pauseMs)
       }
+      // Whose records were found to be gone when they were to be written.
+      await this.#deleteGone()
       if (this.#isFailing) this.#parts.logger.info({}, 'the snapshot of the directory is written again')
       this.#isFailing = false
     } catch (error) {
       this.#failed(error)
+    }
+  }
+
+  async #deleteGone(): Promise<void> {
+    const { rows, key } = this.#parts
+    while (this.#gone.size > 0 && !this.#isLoading) {
+      const some = take(this.#gone, WRITTEN_AT_ONCE)
+      await this.#orBack(some, this.#gone, rows.deleteRecords(key.id, some))
     }
   }
 
@@ -226,6 +233,8 @@ export class Snapshot {
     for (const [index, address] of emails.entries()) {
       if (index % SEALED_AT_ONCE === SEALED_AT_ONCE - 1) await setImmediate()
       const record = book.peek(address)
+      // The guard held it, and holds it no more: what was written meanwhile must not come back.
+      if (record === undefined) this.#gone.add(address)
       if (record === undefined || !hosted.has(domainOf(address))) continue
       const atMs = Math.round(record.atMs + offsetMs)
       const { lookup, profile, hashesAtMs } = record

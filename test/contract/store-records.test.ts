@@ -1,5 +1,6 @@
 /** The snapshot on every database: what was known is there after a start, sealed, with the age that it has. */
 import type { Test } from 'tap'
+import { MassChangeGuard } from '../../src/account/mass-change.ts'
 import { RecordBook } from '../../src/account/record-book.ts'
 import { RecordKey } from '../../src/mirror/record-key.ts'
 import { Snapshot } from '../../src/mirror/snapshot.ts'
@@ -17,7 +18,8 @@ const KEY = new RecordKey(Buffer.alloc(32, 1))
 function node(store: Store, { wallMs = 0, key = KEY, max = 10_000 } = {}) {
   const clock = new FakeClock()
   clock.setWallClock(wallMs)
-  const book = new RecordBook(max)
+  const guard = new MassChangeGuard({ clock, logger: silentLogger, maxPercent: 5 })
+  const book = new RecordBook(max, guard)
   const said: string[] = []
   const note = (_fields: object, text: string) => said.push(text)
   const logger: Logger = { ...silentLogger, warn: note, info: note }
@@ -43,7 +45,7 @@ function node(store: Store, { wallMs = 0, key = KEY, max = 10_000 } = {}) {
     snapshot.start()
     while (snapshot.state().isLoading) await settle()
   }
-  return { clock, book, snapshot, say, said, loaded }
+  return { clock, book, guard, snapshot, say, said, loaded }
 }
 
 async function contract(subject: Subject, t: Test): Promise<void> {
@@ -141,6 +143,28 @@ async function contract(subject: Subject, t: Test): Promise<void> {
     t.equal((await place.sql('select address from mailpassd_record')).length, 1)
     await store.records.deleteRecordsBefore(FAKE_NOW_MS + 3 * HOUR_MS)
     t.equal((await place.sql('select address from mailpassd_record')).length, 0)
+  })
+
+  t.test('who was held as gone, and is accepted as gone, is not kept', async (t) => {
+    const place = await subject.place(t)
+    const store = await place.open()
+    const first = node(store)
+    const written = async () => {
+      for (let turn = 0; turn < 10; turn++) {
+        await first.clock.advance(3000)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    }
+    const count = async () => (await place.sql('select address from mailpassd_record')).length
+    await first.loaded()
+    for (let number = 0; number < 30; number++) first.say(`user${number}`)
+    await written()
+    for (let number = 0; number < 25; number++) first.say(`user${number}`, false)
+    t.ok(first.guard.isHolding)
+    await written()
+    t.equal(first.guard.accept(HOUR_MS), 25)
+    await first.snapshot.stop()
+    t.equal(await count(), 5)
   })
 
   t.test('no more is read than there is room for', async (t) => {
