@@ -3,6 +3,7 @@
  * could be kept alive by V8 (slices pin their parent) and would not survive bytes that are not UTF-8.
  */
 import { inspect } from 'node:util'
+import { wipe } from './wipe.ts'
 
 export class Secret {
   readonly #bytes: Buffer
@@ -42,7 +43,7 @@ export class Secret {
   /** Overwrites the bytes. The secret is empty of meaning afterwards. */
   wipe(): void {
     this.#isWiped = true
-    this.#bytes.fill(0)
+    wipe(this.#bytes)
   }
 
   toString(): string {

@@ -3,7 +3,7 @@
  * how old a record may be (design §3: rules 1 to 4, 7, 8, 12 and 13). `changed` is the only way to invalidate anything.
  *
  *   get ──> stored rows fresh? ──no──> one query for all waiters; the database down: rows a while longer
- *             │                          (past half their time: re-read in the background)
+ *             │                          (past three quarters of it: re-read in the background)
  *             └─> directory needed? ──> record fresh? ──no──> one look-up for all waiters, at most 2 s of waiting;
  *                                                             directory down: old records, and nobody waits
  *   reread ──> after a password that did not match: the same, with a record of now

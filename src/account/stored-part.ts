@@ -1,6 +1,6 @@
 /**
  * The rows of one account with their age (design §3 rules 12 and 13). Rows older than `storeFreshMs` are read again before
- * anybody is answered; past half of it they are re-read in the background, so that an account in constant use never
+ * anybody is answered; past three quarters of it they are re-read in the background, so that an account in constant use never
  * waits for the database. While the database is down, rows at most `storeOutageMs` old serve, marked as such.
  */
 import type { Clock } from '../clock.ts'
@@ -35,6 +35,9 @@ export interface StoredHouse {
   readonly outage: StoreOutage
 }
 
+/** Of their time. Early enough that a slow query is back before it ends; each read costs as much as some logins. */
+const REREAD_AFTER = 0.75
+
 export class StoredPart {
   readonly #address: Address
   readonly #house: StoredHouse
@@ -66,13 +69,13 @@ export class StoredPart {
     return old
   }
 
-  /** The rows when they are fresh, else undefined. Starts a background read past half their time. */
+  /** The rows when they are fresh, else undefined. Starts a background read past three quarters of their time. */
   fresh(nowMs: number): Stored | undefined {
     const latest = this.#latest
     if (latest === undefined || latest.atMs <= this.#validFromMs) return undefined
     const ageMs = nowMs - latest.atMs
     if (ageMs > this.#house.limits.storeFreshMs) return undefined
-    if (ageMs > this.#house.limits.storeFreshMs / 2) this.#readBehind()
+    if (ageMs > this.#house.limits.storeFreshMs * REREAD_AFTER) this.#readBehind()
     return latest
   }
 

@@ -8,6 +8,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import type { Secret } from '../secret.ts'
+import { wipe } from '../wipe.ts'
 import { IN_USE, type Candidate } from './candidates.ts'
 
 /** The wrong memo's life: a password set meanwhile counts at most this much later. */
@@ -89,7 +90,7 @@ export class Memo {
     scratch.set(secret.reveal(), from)
     scratch.copyWithin(to, 0, KEY_BYTES)
     const mac = hash('sha256', scratch.subarray(0, to + KEY_BYTES), 'binary')
-    scratch.fill(0, from, to)
+    wipe(scratch, from, to)
     return mac
   }
 }

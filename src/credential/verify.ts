@@ -42,13 +42,18 @@ export class CredentialVerifier implements Verifier {
   verify(account: Account, secret: Secret, ticket: Ticket): Verification | Promise<Verification> {
     const own = readAppPassword(secret)
     const candidates = candidatesFor(account, own?.tag)
-    const { tagged, others } = candidates
+    const { tagged } = candidates
     if (own === undefined || tagged === undefined) {
       own?.secret.wipe()
-      return this.#verify(account, candidates, pairs(others, secret), secret, ticket)
+      return this.#verify(account, candidates, undefined, secret, ticket)
     }
-    const compared = [{ candidate: tagged, secret: own.secret }, ...pairs(others, secret)]
-    const verifying = this.#verify(account, candidates, compared, secret, ticket)
+    const verifying = this.#verify(
+      account,
+      candidates,
+      { candidate: tagged, secret: own.secret },
+      secret,
+      ticket,
+    )
     if (verifying instanceof Promise) return verifying.finally(() => own.secret.wipe())
     own.secret.wipe()
     return verifying
@@ -57,20 +62,28 @@ export class CredentialVerifier implements Verifier {
   #verify(
     account: Account,
     candidates: Candidates,
-    compared: readonly Pair[],
+    tagged: Pair | undefined,
     presented: Secret,
     ticket: Ticket,
   ): Verification | Promise<Verification> {
-    if (compared.length === 0) return candidates.excluded ? noneOf(candidates) : { kind: 'nothing' }
     const mailbox = account.address.full
-    for (const { candidate, secret } of compared) {
-      const mac = this.#memo.rightMac(mailbox, candidate, secret)
-      if (mac !== undefined && this.#memo.isRight(mac)) return { kind: 'match', candidate }
-    }
+    if (tagged !== undefined && this.#isRemembered(mailbox, tagged.candidate, tagged.secret))
+      return { kind: 'match', candidate: tagged.candidate }
+    for (const candidate of candidates.others)
+      if (this.#isRemembered(mailbox, candidate, presented)) return { kind: 'match', candidate }
+
+    const others = candidates.others.map((candidate): Pair => ({ candidate, secret: presented }))
+    const compared = tagged === undefined ? others : [tagged, ...others]
+    if (compared.length === 0) return candidates.excluded ? noneOf(candidates) : { kind: 'nothing' }
     const hashes = compared.map(({ candidate }) => candidate)
     const wrongMac = this.#memo.wrongMac(mailbox, hashes, presented)
     if (wrongMac !== undefined && this.#memo.isWrong(wrongMac)) return noneOf(candidates)
     return this.#compareAll(mailbox, candidates, compared, { presented, ticket, wrongMac })
+  }
+
+  #isRemembered(mailbox: string, candidate: Candidate, secret: Secret): boolean {
+    const mac = this.#memo.rightMac(mailbox, candidate, secret)
+    return mac !== undefined && this.#memo.isRight(mac)
   }
 
   async #compareAll(
@@ -120,10 +133,6 @@ export class CredentialVerifier implements Verifier {
 interface Pair {
   readonly candidate: Candidate
   readonly secret: Secret
-}
-
-function pairs(candidates: readonly Candidate[], secret: Secret): readonly Pair[] {
-  return candidates.map((candidate) => ({ candidate, secret }))
 }
 
 /** What it comes to when all that is compared was compared, and none matched. */

@@ -10,6 +10,9 @@ export class PairHash {
   /** Of the last call. */
   high = 0
   low = 0
+  #mailbox = ''
+  #network = ''
+  #isUsed = false
 
   /** `key` is 8 bytes. */
   constructor(key: Uint8Array) {
@@ -20,6 +23,11 @@ export class PairHash {
 
   /** Hashes `mailbox`, a separator that no address has, and `network`, by UTF-16 code units; gives `high` and `low`. */
   ofPair(mailbox: string, network: string): void {
+    // A login that is answered at once asks before and after for the same pair.
+    if (this.#isUsed && this.#mailbox === mailbox && this.#network === network) return
+    this.#isUsed = true
+    this.#mailbox = mailbox
+    this.#network = network
     let v0 = 0 ^ this.#k0
     let v1 = 0xee ^ this.#k1
     let v2 = 0x6c796765 ^ this.#k0

@@ -29,21 +29,25 @@ export class Reservations {
   readonly #macOf: (reservation: Reservation) => number
   readonly #byRequest = new Map<LoginRequest, Reservation>()
   readonly #byScope = new Map<string, UnderWay>()
+  /** The newest, in no map yet: nearly every login is released before anybody asks. */
+  #newest: Reservation | undefined
 
   constructor(macOf: (reservation: Reservation) => number) {
     this.#macOf = macOf
   }
 
   get size(): number {
-    return this.#byRequest.size
+    return this.#byRequest.size + (this.#newest === undefined ? 0 : 1)
   }
 
   isBusy(scope: string): boolean {
+    this.#enterNewest()
     return this.#byScope.has(scope)
   }
 
   /** Different passwords under way that `counts` does not know yet; `mac` is one of them. */
   placesWith(scope: string, mac: number, counts: (mac: number) => boolean): number {
+    this.#enterNewest()
     const underWay = this.#byScope.get(scope)
     let places = counts(mac) ? 0 : 1
     if (underWay === undefined) return places
@@ -52,6 +56,14 @@ export class Reservations {
   }
 
   hold(reservation: Reservation): void {
+    this.#enterNewest()
+    this.#newest = reservation
+  }
+
+  #enterNewest(): void {
+    const reservation = this.#newest
+    if (reservation === undefined) return
+    this.#newest = undefined
     this.#byRequest.set(reservation.request, reservation)
     for (const { key } of reservation.scopes) {
       const underWay = this.#byScope.get(key)
@@ -67,6 +79,11 @@ export class Reservations {
 
   /** Takes the places back; undefined where the request holds none. */
   release(request: LoginRequest): Reservation | undefined {
+    const newest = this.#newest
+    if (newest?.request === request) {
+      this.#newest = undefined
+      return newest
+    }
     const reservation = this.#byRequest.get(request)
     if (reservation === undefined) return undefined
     this.#byRequest.delete(request)

@@ -38,6 +38,8 @@ export class Scopes {
   readonly #limits: GuessLimits
   readonly #shared: readonly string[]
   readonly #origins = new Map<string, Origin>()
+  /** The last pair of each mailbox: a text that is made anew must be hashed anew for each map. */
+  readonly #pairs = new Map<string, { readonly network: string; readonly scope: Scope }>()
   readonly #unknown: Origin
 
   constructor(limits: GuessLimits, shared: readonly string[]) {
@@ -63,7 +65,13 @@ export class Scopes {
   }
 
   ofPair(mailbox: string, network: string): Scope {
-    return { key: pairScope(mailbox, network), limit: limitOf(this.#limits.pair) }
+    const last = this.#pairs.get(mailbox)
+    if (last?.network === network) return last.scope
+    const scope = { key: pairScope(mailbox, network), limit: limitOf(this.#limits.pair) }
+    if (this.#pairs.size >= MAX_REMEMBERED) this.#pairs.clear()
+    // A copy, as of an address.
+    this.#pairs.set(Buffer.from(mailbox).toString(), { network, scope })
+    return scope
   }
 
   /** The limit of a scope by its text; undefined for a text that is none. */

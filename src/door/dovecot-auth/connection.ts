@@ -10,6 +10,7 @@ import type { Login } from '../../login/login.ts'
 import type { Outcome } from '../../login/outcome.ts'
 import type { LoginRequest } from '../../login/request.ts'
 import type { Logger } from '../../telemetry/logger.ts'
+import { wipe } from '../../wipe.ts'
 import { Patience, PATIENCE_MS } from '../patience.ts'
 import type { Pending } from './pending.ts'
 import { Session, type SessionEffects, type SessionOptions } from './session.ts'
@@ -176,7 +177,7 @@ export class Connection implements SessionEffects {
     if (this.#session.lines !== linesBefore) this.#unfinished.done()
     if (this.#session.isUnfinished && !this.#isEnding) this.#unfinished.begin(nowMs)
     // There may be a password in it; the framer has copied what it still needs.
-    slice.fill(0)
+    wipe(slice)
     this.flush()
     this.#host.armSweep()
     if (isLong) this.#readOn()

@@ -37,6 +37,7 @@ import { Framer, MAX_LINE_BYTES } from './framer.ts'
 import { Pending } from './pending.ts'
 import { answerOf, formatCont, formatFail } from './reply.ts'
 import { SWEEP_MS, type Timetable } from '../../timetable.ts'
+import { wipe } from '../../wipe.ts'
 
 const MAJOR = 1
 /** Dovecot's MASTER_AUTH_SERVER_TIMEOUT_SECS: an unfinished exchange is forgotten after it. */
@@ -182,7 +183,7 @@ export class Session {
     const length = decodeBase64(response, scratch)
     if (length === -1) return this.#finish(pending, formatFail(pending.id, BAD_INITIAL))
     const step = pending.exchange.start(scratch.subarray(0, length))
-    scratch.fill(0, 0, length)
+    wipe(scratch, 0, length)
     this.#step(pending, step)
   }
 
@@ -200,7 +201,7 @@ export class Session {
     const length = decodeBase64(response, scratch)
     if (length === -1) return this.#finish(pending, formatFail(id, BAD_CONTINUED))
     const step = pending.exchange.next(scratch.subarray(0, length))
-    scratch.fill(0, 0, length)
+    wipe(scratch, 0, length)
     this.#step(pending, step)
   }
 
