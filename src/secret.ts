@@ -3,7 +3,15 @@
  * could be kept alive by V8 (slices pin their parent) and would not survive bytes that are not UTF-8.
  */
 import { inspect } from 'node:util'
-import { wipe } from './wipe.ts'
+
+/** Up to here a loop costs less than the call of a built-in function (0.1 us and more). */
+const SHORT_BYTES = 128
+
+/** Overwrites `bytes[from, to)`, which may be a password, with zeros. */
+export function wipe(bytes: Uint8Array, from = 0, to = bytes.length): void {
+  if (to - from > SHORT_BYTES) bytes.fill(0, from, to)
+  else for (let at = from; at < to; at += 1) bytes[at] = 0
+}
 
 export class Secret {
   readonly #bytes: Buffer

@@ -7,8 +7,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
-import type { Secret } from '../secret.ts'
-import { wipe } from '../wipe.ts'
+import { wipe, type Secret } from '../secret.ts'
 import { IN_USE, type Candidate } from './candidates.ts'
 
 /** The wrong memo's life: a password set meanwhile counts at most this much later. */

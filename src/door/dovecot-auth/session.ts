@@ -30,14 +30,13 @@ import type { Outcome } from '../../login/outcome.ts'
 import type { Why } from '../../login/why.ts'
 import type { Refusal, Step } from '../../sasl/mechanism.ts'
 import { findMechanism } from '../../sasl/mechanisms.ts'
-import { Secret } from '../../secret.ts'
+import { Secret, wipe } from '../../secret.ts'
 import { decodeBase64 } from './base64.ts'
 import { parseCommand, type AuthCommand, type Command } from './command.ts'
 import { Framer, MAX_LINE_BYTES } from './framer.ts'
 import { Pending } from './pending.ts'
 import { answerOf, formatCont, formatFail } from './reply.ts'
 import { SWEEP_MS, type Timetable } from '../../timetable.ts'
-import { wipe } from '../../wipe.ts'
 
 const MAJOR = 1
 /** Dovecot's MASTER_AUTH_SERVER_TIMEOUT_SECS: an unfinished exchange is forgotten after it. */
