@@ -58,8 +58,6 @@ export async function makePlace(teardown: Teardown, users: readonly string[], ha
 kind = "realm-file"
 file = "${realm}"
 default_template = "Default"
-# All log in for the first time within seconds, which is what this bounds.
-unknown_per_second = 1000
 [store]
 kind = "sqlite"
 schema = "standalone"
