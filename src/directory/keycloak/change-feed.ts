@@ -107,7 +107,11 @@ interface Read {
 
 const NOTHING: Read = { changes: new Map(), newestMs: Number.NEGATIVE_INFINITY, isCut: false }
 
-/** All pages from the newest event back to `fromMs`. */
+/**
+ * All pages from the newest event back to `fromMs`. Events of one millisecond come in any order (a partial import dates
+ * 200 to one, on 26.7.3), so that places are never counted: each page begins with all of the millisecond in which the one
+ * before it ended, and is made longer where it holds nothing else.
+ */
 async function readWindow<E extends Event>(
   readPage: (query: string) => Promise<readonly E[]>,
   fromMs: number,
@@ -116,17 +120,19 @@ async function readWindow<E extends Event>(
   const changes = new Map<string, Change>()
   let newestMs = Number.NEGATIVE_INFINITY
   let count = 0
-  let page = PAGE
+  let usual = PAGE
+  let page = usual
   let untilMs: number | undefined
-  let skip = 0
   while (count < MAX_EVENTS) {
-    const range = `dateFrom=${Math.max(0, Math.floor(fromMs))}${untilMs === undefined ? '' : `&dateTo=${untilMs}`}`
+    const end = untilMs === undefined ? '' : `&dateTo=${untilMs}`
     let events: readonly E[]
     try {
-      events = await readPage(`${range}&first=${skip}&max=${page}`)
+      events = await readPage(`dateFrom=${Math.max(0, Math.floor(fromMs))}${end}&max=${page}`)
     } catch (error) {
-      if (page === SMALL_PAGE || toMailpassdError(error).code !== 'directory_invalid') throw error
-      page = SMALL_PAGE
+      if (toMailpassdError(error).code !== 'directory_invalid' || page === SMALL_PAGE) throw error
+      // A page that had to be longer is too long an answer: what it would hold is missed.
+      if (page > usual) break
+      page = usual = SMALL_PAGE
       continue
     }
     count += events.length
@@ -138,12 +144,12 @@ async function readWindow<E extends Event>(
       if (change !== undefined) changes.set(change.id, change)
     }
     if (events.length < page) return { changes, newestMs, isCut: false }
-    // Both ends count: what happened in the oldest millisecond comes again. A whole page of one millisecond is passed by.
-    if (oldestMs === untilMs) skip += events.length
-    else {
-      untilMs = oldestMs
-      skip = 0
+    if (oldestMs === untilMs) {
+      page *= 2
+      continue
     }
+    untilMs = oldestMs
+    page = usual
   }
   return { changes, newestMs, isCut: true }
 }
