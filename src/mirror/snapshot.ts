@@ -86,6 +86,7 @@ export class Snapshot {
   /** Of a record that says the same again only its age is written, when it enters the next of these. */
   readonly #ageStepMs: number
   #cancel: Cancel = () => {}
+  #endPause: () => void = () => {}
   #isStopped = false
   #isLoading = false
   #isFailing = false
@@ -123,6 +124,7 @@ export class Snapshot {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#cancel()
+    this.#endPause()
     await this.#writing
     const over = Promise.withResolvers<void>()
     const cancel = this.#parts.clock.after(LAST_WRITE_MS, over.resolve)
@@ -187,7 +189,7 @@ export class Snapshot {
         const sealed = await this.#seal(some)
         await this.#orBack(some, this.#dirty, rows.writeRecords(key.id, sealed))
         this.#written += sealed.length
-        if (pauseMs > 0) await pause(this.#parts.clock, pauseMs)
+        if (pauseMs > 0 && this.#dirty.size > 0) await this.#pause(pauseMs)
       }
       // Whose records were found to be gone when they were to be written.
       await this.#deleteGone()
@@ -196,6 +198,16 @@ export class Snapshot {
     } catch (error) {
       this.#failed(error)
     }
+  }
+
+  /** Between two batches; over at once where the daemon stops. */
+  async #pause(ms: number): Promise<void> {
+    if (this.#isStopped) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#endPause = resolve
+    const cancel = this.#parts.clock.after(ms, resolve)
+    await promise
+    cancel()
   }
 
   async #deleteGone(): Promise<void> {
@@ -349,10 +361,4 @@ function take(set: Set<string>, most: number): string[] {
 
 function domainOf(email: string): string {
   return email.slice(email.lastIndexOf('@') + 1)
-}
-
-function pause(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    clock.after(ms, resolve)
-  })
 }
