@@ -53,7 +53,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
   async function writeAll(all: boolean) {
     const maxWrites = all ? Number.POSITIVE_INFINITY : WRITES_PER_FLUSH
     for (let writes = 0; writes < maxWrites; writes += 1) {
-      const logins = merged.take(ROWS_PER_WRITE, clock.monotonicMs(), all)
+      const logins = merged.take(ROWS_PER_WRITE)
       writing = logins
       const rows = saslLog.take(ROWS_PER_WRITE, clock.monotonicMs(), all)
       const used = uses.take(ROWS_PER_WRITE, clock.monotonicMs(), all)
@@ -78,7 +78,6 @@ export function createFlusher(options: FlusherOptions): Flusher {
           (batch) => uses.putBack(batch),
         ),
       ]
-      if (!all && faults[0] === undefined) merged.written(logins, clock.monotonicMs())
       if (!all && faults[1] === undefined) saslLog.written(rows, clock.monotonicMs())
       if (!all && faults[2] === undefined) uses.written(used, clock.monotonicMs())
       const fault = faults.find((one) => one !== undefined)
